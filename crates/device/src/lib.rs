@@ -1,0 +1,73 @@
+//! Tap and tun devices with the semantics of OpenSSH's `TunnelDevice`. The only crate with ioctls.
+
+use std::io;
+use std::task::{Context, Poll};
+
+use tapline_frame::{Mode, NetHeader};
+
+/// A network device as the transport sees it: frames in, frames out, never blocking.
+///
+/// Whoever holds the device owns it; nothing here is shared between threads. It registers itself with the reactor of the
+/// runtime that first polls it, and may move to another runtime after [`Device::detach`].
+pub trait Device: Send + std::fmt::Debug {
+    /// The interface's name, as `ip link` shows it.
+    fn name(&self) -> &str;
+
+    fn mode(&self) -> Mode;
+
+    /// What a frame written to this device may leave undone.
+    fn offloads(&self) -> Offloads;
+
+    /// Ready when [`Device::read_batch`] may return a frame. Cancel safe.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Hands frames to `sink`, in order, until the device is empty or `sink` wants no more. Returns their number;
+    /// 0 means the device was empty and readiness has been cleared.
+    ///
+    /// A frame is borrowed for the call of the sink alone.
+    fn read_batch(&mut self, sink: &mut dyn FrameSink) -> io::Result<usize>;
+
+    /// Writes the frames in order and returns what became of them. A frame that the kernel refuses
+    /// (interface down, malformed) counts as dropped and does not stop the batch.
+    ///
+    /// # Errors
+    /// Only when the device itself is gone.
+    fn write_batch(&mut self, frames: &[FrameRef<'_>]) -> io::Result<Written>;
+
+    /// Switches the interface's carrier, so that the kernel sees a cable plugged or pulled.
+    fn set_carrier(&mut self, up: bool) -> io::Result<()>;
+
+    /// Deregisters from the current reactor, so that the device may be polled on another runtime.
+    fn detach(&mut self);
+}
+
+/// Takes the frames of one [`Device::read_batch`].
+pub trait FrameSink {
+    /// Returns `false` when no further frame is wanted now; this one has been taken either way.
+    fn push(&mut self, header: &NetHeader, frame: &[u8]) -> bool;
+}
+
+/// One frame (ethernet) or packet (point-to-point) to write, without prefix or frame check sequence.
+#[derive(Debug, Clone, Copy)]
+pub struct FrameRef<'a> {
+    pub header: NetHeader,
+    pub bytes: &'a [u8],
+}
+
+/// What [`Device::write_batch`] did, in frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    pub written: usize,
+    pub dropped: usize,
+}
+
+/// Offloads that are switched on for a device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offloads {
+    /// Frames carry virtio-net headers at all, and partial checksums are accepted.
+    pub checksum: bool,
+    /// TCP super-frames over IPv4 and IPv6.
+    pub tso: bool,
+    /// UDP super-frames.
+    pub uso: bool,
+}
