@@ -30,9 +30,11 @@ pub enum Gso {
 }
 
 /// Why the bytes are no header that Tapline hands to a kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NetHeaderError {
+    #[error("net header flags {0:#04x} are unknown")]
     UnknownFlags(u8),
+    #[error("net header segmentation type {0:#04x} is unknown")]
     UnknownGso(u8),
 }
 
