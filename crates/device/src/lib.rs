@@ -1,9 +1,18 @@
 //! Tap and tun devices with the semantics of OpenSSH's `TunnelDevice`. The only crate with ioctls.
 
+mod attachment;
+#[allow(unsafe_code)]
+mod ioctl;
+mod kernel;
+mod open;
+
 use std::io;
 use std::task::{Context, Poll};
 
 use tapline_frame::{Mode, NetHeader};
+
+pub use kernel::{KernelDevice, MAX_FRAME, MIN_ETHERNET_FRAME};
+pub use open::{OffloadPolicy, OpenError, OpenRequest, Unit, open};
 
 /// A network device as the transport sees it: frames in, frames out, never blocking.
 ///

@@ -1,0 +1,206 @@
+//! The kernel's tap and tun devices behind the [`Device`] trait.
+
+use std::fs::File;
+use std::io::{self, IoSlice, Read, Write};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tapline_frame::{Gso, Mode, NetHeader};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+
+use crate::attachment::Attachment;
+use crate::{Device, FrameRef, FrameSink, Offloads, Written, ioctl};
+
+/// Longest frame or packet read or written, in bytes without the virtio-net header: a super-frame of 64 KiB with its
+/// Ethernet header and VLAN tags.
+pub const MAX_FRAME: usize = 65_536 + 64;
+
+/// Shortest Ethernet frame: two addresses and a type.
+pub const MIN_ETHERNET_FRAME: usize = 14;
+
+/// A tap or tun device of the kernel; see [`crate::open`].
+///
+/// A frame read is copied once, by the kernel, into a buffer of the device; a frame written is copied once, by the
+/// kernel, out of the caller's.
+#[derive(Debug)]
+pub struct KernelDevice {
+    /// Dropped before `attachment`, so that the file leaves the reactor while it is open.
+    reactor: Option<AsyncFd<Arc<File>>>,
+    attachment: Attachment,
+    mode: Mode,
+    offloads: Offloads,
+    buffer: Box<[u8]>,
+    unreadable: u64,
+}
+
+impl KernelDevice {
+    pub(crate) fn new(attachment: Attachment, mode: Mode, offloads: Offloads) -> Self {
+        // One byte more than can be needed: a read that fills it all may have been cut off.
+        let buffer = vec![0; NetHeader::LEN + MAX_FRAME + 1].into_boxed_slice();
+        Self { reactor: None, attachment, mode, offloads, buffer, unreadable: 0 }
+    }
+
+    /// Whether the interface stays when the device is dropped, because someone made it persistent before.
+    pub fn is_persistent(&self) -> bool {
+        self.attachment.persistent
+    }
+
+    /// Frames taken from the kernel and thrown away so far: longer than [`MAX_FRAME`], or with a virtio-net header that
+    /// no kernel known to Tapline produces.
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
+    }
+
+    /// One `read(2)`. Readiness is cleared by the one that finds the device empty, and by no other.
+    fn read_some(&mut self) -> io::Result<usize> {
+        let Self { reactor, attachment, buffer, .. } = self;
+        match reactor {
+            Some(reactor) => reactor.try_io(Interest::READABLE, |tun| tun.as_ref().read(buffer)),
+            None => attachment.tun.as_ref().read(buffer),
+        }
+    }
+
+    /// `false` when the frame must not or did not go out.
+    fn write_one(&self, frame: &FrameRef<'_>) -> io::Result<bool> {
+        if !self.takes(frame) {
+            return Ok(false);
+        }
+        let header = frame.header.encode();
+        let slices = [IoSlice::new(&header), IoSlice::new(frame.bytes)];
+        let slices =
+            if self.offloads.checksum { slices.as_slice() } else { slices.get(1..).unwrap_or_default() };
+        loop {
+            match self.attachment.tun.as_ref().write_vectored(slices) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_gone(&error) => return Err(error),
+                Err(_) => return Ok(false),
+            }
+        }
+    }
+
+    fn takes(&self, frame: &FrameRef<'_>) -> bool {
+        let shortest = match self.mode {
+            Mode::Ethernet => MIN_ETHERNET_FRAME,
+            Mode::PointToPoint => 1,
+        };
+        let segmentation = match frame.header.gso {
+            Gso::None => true,
+            Gso::TcpV4 | Gso::TcpV6 => self.offloads.tso,
+            Gso::UdpL4 => self.offloads.uso,
+        };
+        (shortest..=MAX_FRAME).contains(&frame.bytes.len())
+            && segmentation
+            && (self.offloads.checksum || !frame.header.needs_csum)
+    }
+}
+
+impl Device for KernelDevice {
+    /// The name at the time of opening; a later rename is not seen.
+    fn name(&self) -> &str {
+        &self.attachment.name
+    }
+
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn offloads(&self) -> Offloads {
+        self.offloads
+    }
+
+    /// # Errors
+    /// No runtime here, or `ENODEV` once the interface has been deleted.
+    ///
+    /// # Panics
+    /// When the runtime was built without I/O.
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let reactor = match &mut self.reactor {
+            Some(reactor) => reactor,
+            empty => empty.insert(register(&self.attachment.tun)?),
+        };
+        // A device that lost its interface polls as an error and nothing else, which tokio shows as "write closed";
+        // being registered for reading alone, it can show nothing else there.
+        if reactor.poll_write_ready(cx)?.is_ready() {
+            return Poll::Ready(Err(io::Error::from_raw_os_error(libc::ENODEV)));
+        }
+        ready!(reactor.poll_read_ready(cx))?.retain_ready();
+        Poll::Ready(Ok(()))
+    }
+
+    fn read_batch(&mut self, sink: &mut dyn FrameSink) -> io::Result<usize> {
+        let mut count = 0;
+        loop {
+            let length = match self.read_some() {
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // The kernel could not describe this frame in a virtio-net header and dropped it.
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                    self.unreadable += 1;
+                    continue;
+                }
+                // The next call meets the same error.
+                Err(_) if count > 0 => return Ok(count),
+                Err(error) => return Err(error),
+            };
+            let Some((header, frame)) = split(&self.buffer, length, self.offloads.checksum) else {
+                self.unreadable += 1;
+                continue;
+            };
+            count += 1;
+            if !sink.push(&header, frame) {
+                return Ok(count);
+            }
+        }
+    }
+
+    fn write_batch(&mut self, frames: &[FrameRef<'_>]) -> io::Result<Written> {
+        let mut result = Written::default();
+        for frame in frames {
+            if self.write_one(frame)? {
+                result.written += 1;
+            } else {
+                result.dropped += 1;
+            }
+        }
+        Ok(result)
+    }
+
+    /// # Errors
+    /// The interface is gone, or the kernel is older than 5.0.
+    fn set_carrier(&mut self, up: bool) -> io::Result<()> {
+        ioctl::set_carrier(&self.attachment.tun, up)
+    }
+
+    fn detach(&mut self) {
+        self.reactor = None;
+    }
+}
+
+#[allow(unsafe_code)]
+fn register(tun: &Arc<File>) -> io::Result<AsyncFd<Arc<File>>> {
+    Handle::try_current().map_err(io::Error::other)?;
+    // SAFETY: the Arc keeps the one File, and so its descriptor, open for as long as the AsyncFd owns it.
+    Ok(unsafe { AsyncFd::register_with_interest(Arc::clone(tun), Interest::READABLE) }?)
+}
+
+/// `None` for what is no whole frame.
+fn split(buffer: &[u8], length: usize, with_header: bool) -> Option<(NetHeader, &[u8])> {
+    if length >= buffer.len() {
+        return None;
+    }
+    let bytes = buffer.get(..length)?;
+    if !with_header {
+        return Some((NetHeader::default(), bytes));
+    }
+    let (header, frame) = bytes.split_first_chunk()?;
+    Some((NetHeader::decode(header).ok()?, frame))
+}
+
+/// Whether no later frame can succeed either.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADFD | libc::EBADF | libc::ENODEV | libc::ENXIO))
+}
