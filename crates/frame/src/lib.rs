@@ -1,12 +1,14 @@
 //! Frames and packets as values: no file descriptor, no clock, no runtime.
 
+pub mod checksum;
 pub mod guard;
 mod mode;
 mod net_header;
 mod offloads;
 pub mod records;
 pub mod tunnel;
+pub mod view;
 
 pub use mode::Mode;
-pub use net_header::{Gso, NetHeader, NetHeaderError};
+pub use net_header::{Gso, NetHeader, NetHeaderError, Refusal, complete_checksum};
 pub use offloads::Offloads;

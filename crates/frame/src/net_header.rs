@@ -1,3 +1,7 @@
+mod check;
+
+pub use check::{Refusal, complete_checksum};
+
 /// The virtio-net header that travels with every frame (`struct virtio_net_hdr`, VIRTIO 1.2 section 5.1.6).
 ///
 /// The default value says "an ordinary frame, checksums complete".
@@ -91,3 +95,6 @@ impl NetHeader {
         [flags, gso, h0, h1, s0, s1, c0, c1, o0, o1]
     }
 }
+
+#[cfg(test)]
+mod tests;
