@@ -5,20 +5,13 @@ use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tapline_frame::{Gso, Mode, NetHeader};
+use tapline_frame::{Mode, NetHeader};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 use crate::attachment::Attachment;
-use crate::{Device, FrameRef, FrameSink, Offloads, Written, ioctl};
-
-/// Longest frame or packet read or written, in bytes without the virtio-net header: a super-frame of 64 KiB with its
-/// Ethernet header and VLAN tags.
-pub const MAX_FRAME: usize = 65_536 + 64;
-
-/// Shortest Ethernet frame: two addresses and a type.
-pub const MIN_ETHERNET_FRAME: usize = 14;
+use crate::{Device, FrameRef, FrameSink, MAX_FRAME, Offloads, Written, ioctl};
 
 /// A tap or tun device of the kernel; see [`crate::open`].
 ///
@@ -64,7 +57,7 @@ impl KernelDevice {
 
     /// `false` when the frame must not or did not go out.
     fn write_one(&self, frame: &FrameRef<'_>) -> io::Result<bool> {
-        if !self.takes(frame) {
+        if !frame.fits(self.mode, self.offloads) {
             return Ok(false);
         }
         let header = frame.header.encode();
@@ -79,21 +72,6 @@ impl KernelDevice {
                 Err(_) => return Ok(false),
             }
         }
-    }
-
-    fn takes(&self, frame: &FrameRef<'_>) -> bool {
-        let shortest = match self.mode {
-            Mode::Ethernet => MIN_ETHERNET_FRAME,
-            Mode::PointToPoint => 1,
-        };
-        let segmentation = match frame.header.gso {
-            Gso::None => true,
-            Gso::TcpV4 | Gso::TcpV6 => self.offloads.tso,
-            Gso::UdpL4 => self.offloads.uso,
-        };
-        (shortest..=MAX_FRAME).contains(&frame.bytes.len())
-            && segmentation
-            && (self.offloads.checksum || !frame.header.needs_csum)
     }
 }
 

@@ -4,6 +4,8 @@ mod attachment;
 #[allow(unsafe_code)]
 mod ioctl;
 mod kernel;
+mod limits;
+pub mod memory;
 mod open;
 
 use std::io;
@@ -11,7 +13,8 @@ use std::task::{Context, Poll};
 
 use tapline_frame::{Mode, NetHeader};
 
-pub use kernel::{KernelDevice, MAX_FRAME, MIN_ETHERNET_FRAME};
+pub use kernel::KernelDevice;
+pub use limits::{MAX_FRAME, MIN_ETHERNET_FRAME};
 pub use open::{OffloadPolicy, OpenError, OpenRequest, Unit, open};
 
 /// A network device as the transport sees it: frames in, frames out, never blocking.
