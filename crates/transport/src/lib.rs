@@ -1,1 +1,3 @@
-//! Placeholder until the crate is written.
+//! SSH sessions and the tunnel channels in them: client and server, stock and native.
+
+pub mod tunnel;

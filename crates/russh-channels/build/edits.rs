@@ -1,0 +1,227 @@
+//! The edits, in reading order. Each is small, has a name for the error message, and says why it is needed.
+
+/// The only version that the anchors below were read in.
+pub(crate) const RUSSH_VERSION: &str = "0.65.1";
+
+/// One insertion: `anchor`, which stands exactly once in `file`, becomes `with`.
+pub(crate) struct Edit {
+    pub(crate) name: &'static str,
+    pub(crate) file: &'static str,
+    pub(crate) anchor: &'static str,
+    pub(crate) with: &'static str,
+}
+
+pub(crate) const EDITS: &[Edit] = &[
+    // The extension itself lives in extension/tunnel.rs, as ordinary Rust.
+    Edit {
+        name: "declare the tunnel module",
+        file: "lib_inner.rs",
+        anchor: "mod parsing;\nmod session;\n",
+        with: "mod parsing;\nmod session;\npub mod tunnel;\n",
+    },
+    Edit {
+        name: "client handlers drive tunnels",
+        file: "client/mod.rs",
+        anchor: "pub trait Handler: Sized + Send {",
+        with: "pub trait Handler: crate::tunnel::Tunnels + Sized + Send {",
+    },
+    Edit {
+        name: "server handlers drive tunnels",
+        file: "server/mod.rs",
+        anchor: "pub trait Handler: Sized {",
+        with: "pub trait Handler: crate::tunnel::Tunnels + Sized {",
+    },
+    // Channel types that russh does not know keep what follows the common fields of their open message.
+    Edit {
+        name: "keep the payload of unknown channel types",
+        file: "parsing.rs",
+        anchor: "            _ => ChannelType::Unknown { typ },\n",
+        with: "            _ => ChannelType::Unknown { typ, payload: crate::tunnel::rest_of(r)? },\n",
+    },
+    Edit {
+        name: "room for the payload of unknown channel types",
+        file: "parsing.rs",
+        anchor: "    Unknown {\n        typ: String,\n    },",
+        with: "    Unknown {\n        typ: String,\n        payload: Vec<u8>,\n    },",
+    },
+    Edit {
+        name: "unknown channel types in the client",
+        file: "client/encrypted.rs",
+        anchor: "ChannelType::Unknown { typ } => {",
+        with: "ChannelType::Unknown { typ, .. } => {",
+    },
+    Edit {
+        name: "unknown channel types in the server",
+        file: "server/encrypted.rs",
+        anchor: "ChannelType::Unknown { typ } => {",
+        with: "ChannelType::Unknown { typ, .. } => {",
+    },
+    // Asks the handler before russh builds its reply handle, whose drop would send a second, contradicting answer.
+    Edit {
+        name: "the server asks the handler about every channel",
+        file: "server/encrypted.rs",
+        anchor: "        let msg = OpenChannelMessage::parse(r)?;\n\n        let sender_channel = if let",
+        with: "        let msg = OpenChannelMessage::parse(r)?;\n\
+               \x20       if crate::tunnel::answer_open(&mut self.common, handler, &msg).await? {\n\
+               \x20           return Ok(());\n\
+               \x20       }\n\n\
+               \x20       let sender_channel = if let",
+    },
+    // Tunnel channels have no russh `Channel` behind them.
+    Edit {
+        name: "a confirmed channel without a Channel is no error",
+        file: "client/encrypted.rs",
+        anchor: "                    error!(\"no channel for id {local_id:?}\");",
+        with: "                    debug!(\"no channel for id {local_id:?}\");",
+    },
+    // OpenSSH says why it refuses a tunnel in an SSH_MSG_DEBUG that precedes the failure.
+    Edit {
+        name: "the client hears debug messages",
+        file: "client/mod.rs",
+        anchor: "        if [msg::IGNORE, msg::UNIMPLEMENTED, msg::DEBUG].contains(message_type) {",
+        with: "        crate::tunnel::hear_debug(handler, &pkt.buffer);\n\
+               \x20       if [msg::IGNORE, msg::UNIMPLEMENTED, msg::DEBUG].contains(message_type) {",
+    },
+    // Data of tunnel channels goes from the decrypted packet to the handler: no copy, no queue between.
+    Edit {
+        name: "the client delivers tunnel data in place",
+        file: "client/mod.rs",
+        anchor: "                    let mut pkt = self.maybe_decompress(&buffer)?;\n",
+        with: "                    let rekey_allowed = self.automatic_rekey_allowed();\n\
+               \x20                   let peer_rekeys = matches!(&self.kex, SessionKexState::InProgress(kex) if kex.peer_kexinit_received());\n\
+               \x20                   let mut pkt = if crate::tunnel::deliver(&mut self.common, handler, &buffer, peer_rekeys, rekey_allowed)? {\n\
+               \x20                       IncomingSshPacket { buffer: Vec::new(), seqn: buffer.seqn }\n\
+               \x20                   } else {\n\
+               \x20                       self.maybe_decompress(&buffer)?\n\
+               \x20                   };\n",
+    },
+    Edit {
+        name: "the server delivers tunnel data in place",
+        file: "server/session.rs",
+        anchor: "                    let mut pkt = self.maybe_decompress(&buffer)?;\n",
+        with: "                    let rekey_allowed = self.automatic_rekey_allowed();\n\
+               \x20                   let peer_rekeys = matches!(&self.kex, SessionKexState::InProgress(kex) if kex.peer_kexinit_received());\n\
+               \x20                   let mut pkt = if crate::tunnel::deliver(&mut self.common, &mut handler, &buffer, peer_rekeys, rekey_allowed)? {\n\
+               \x20                       IncomingSshPacket { buffer: Vec::new(), seqn: buffer.seqn }\n\
+               \x20                   } else {\n\
+               \x20                       self.maybe_decompress(&buffer)?\n\
+               \x20                   };\n",
+    },
+    // The loop itself asks the handler for datagrams: no task, no queue and no wake-up between device and cipher.
+    Edit {
+        name: "the client loop sends tunnel data",
+        file: "client/mod.rs",
+        anchor: "            self.flush()?;\n            crate::flush_or_timeout(\n",
+        with: "            self.flush()?;\n\
+               \x20           if crate::tunnel::drive(&mut self.common, handler, self.kex.active())? {\n\
+               \x20               self.flush()?;\n\
+               \x20           }\n\
+               \x20           crate::flush_or_timeout(\n",
+    },
+    Edit {
+        name: "the server loop sends tunnel data",
+        file: "server/session.rs",
+        anchor: "            self.flush()?;\n\n            crate::flush_or_timeout(\n",
+        with: "            self.flush()?;\n\
+               \x20           if crate::tunnel::drive(&mut self.common, &mut handler, self.kex.active())? {\n\
+               \x20               self.flush()?;\n\
+               \x20           }\n\n\
+               \x20           crate::flush_or_timeout(\n",
+    },
+    Edit {
+        name: "the client loop waits for devices and for the socket",
+        file: "client/mod.rs",
+        anchor: "                () = &mut rekey_timer => {\n",
+        with: "                () = std::future::poll_fn(|cx| handler.poll_tunnels(cx)) => {}\n\
+               \x20               r = self.common.packet_writer.flush_into(stream_write), if self.common.packet_writer.has_unsent() => {\n\
+               \x20                   map_err!(r)?;\n\
+               \x20               }\n\
+               \x20               () = &mut rekey_timer => {\n",
+    },
+    Edit {
+        name: "the server loop waits for devices and for the socket",
+        file: "server/session.rs",
+        anchor: "                () = &mut rekey_timer => {\n",
+        with: "                () = std::future::poll_fn(|cx| handler.poll_tunnels(cx)) => {}\n\
+               \x20               r = self.common.packet_writer.flush_into(&mut stream_write), if self.common.packet_writer.has_unsent() => {\n\
+               \x20                   map_err!(r)?;\n\
+               \x20               }\n\
+               \x20               () = &mut rekey_timer => {\n",
+    },
+    // A session that waits for its socket must go on reading: two peers that both wait would never wake again.
+    // What may pile up meanwhile is bounded by reading no further.
+    Edit {
+        name: "the client reads while it writes",
+        file: "client/mod.rs",
+        anchor: "                r = &mut reading => {\n",
+        with: "                r = &mut reading, if self.common.packet_writer.unsent() <= crate::tunnel::MAX_UNSENT => {\n",
+    },
+    Edit {
+        name: "the server reads while it writes",
+        file: "server/session.rs",
+        anchor: "                r = &mut reading => {\n                    let (stream_read, mut buffer",
+        with: "                r = &mut reading, if self.common.packet_writer.unsent() <= crate::tunnel::MAX_UNSENT => {\n\
+               \x20                   let (stream_read, mut buffer",
+    },
+    Edit {
+        name: "one attempt to write instead of a wait",
+        file: "lib_inner.rs",
+        anchor: "    tokio::select! {\n        r = writer.flush_into(stream) => Ok(r?),\n        _ = inactivity_timer => {\n            debug!(\"timeout while writing\");\n            Err(Error::InactivityTimeout)\n        }\n    }\n",
+        with: "    let _ = inactivity_timer;\n    tunnel::write_now(writer, stream).await\n",
+    },
+    Edit {
+        name: "the writer remembers what the socket took",
+        file: "sshbuffer.rs",
+        anchor: "    packet_buffer: Vec<u8>,\n    write_buffer: SSHBuffer,\n}\n",
+        with: "    packet_buffer: Vec<u8>,\n    write_buffer: SSHBuffer,\n    pub(crate) sent: usize,\n}\n",
+    },
+    Edit {
+        name: "a new writer has sent nothing",
+        file: "sshbuffer.rs",
+        anchor: "            packet_buffer: Vec::new(),\n            write_buffer: SSHBuffer::new(),\n",
+        with: "            packet_buffer: Vec::new(),\n            write_buffer: SSHBuffer::new(),\n            sent: 0,\n",
+    },
+    Edit {
+        name: "writing resumes where it was cancelled",
+        file: "sshbuffer.rs",
+        anchor: "        if !self.write_buffer.buffer.is_empty() {\n            w.write_all(&self.write_buffer.buffer).await?;\n            w.flush().await?;\n            self.write_buffer.buffer.clear();\n        }\n        Ok(())\n",
+        with: "        std::future::poll_fn(|cx| crate::tunnel::poll_flush(self, w, cx)).await\n",
+    },
+    Edit {
+        name: "the writer shows its unsent bytes",
+        file: "sshbuffer.rs",
+        anchor: "    pub fn buffer(&mut self) -> &mut SSHBuffer {\n",
+        with: "    pub(crate) fn write_len(&self) -> usize {\n\
+               \x20       self.write_buffer.buffer.len()\n\
+               \x20   }\n\n\
+               \x20   pub(crate) fn unsent_bytes(&self) -> &[u8] {\n\
+               \x20       self.write_buffer.buffer.get(self.sent..).unwrap_or_default()\n\
+               \x20   }\n\n\
+               \x20   /// Drops what the socket took, once that is cheap.\n\
+               \x20   pub(crate) fn compact(&mut self) {\n\
+               \x20       let length = self.write_buffer.buffer.len();\n\
+               \x20       if self.sent * 2 >= length {\n\
+               \x20           self.write_buffer.buffer.drain(..self.sent);\n\
+               \x20           self.sent = 0;\n\
+               \x20       }\n\
+               \x20   }\n\n\
+               \x20   pub fn buffer(&mut self) -> &mut SSHBuffer {\n",
+    },
+    // The last words (a disconnect message) still go out, though the loop no longer waits for them.
+    Edit {
+        name: "the client flushes before it shuts down",
+        file: "client/mod.rs",
+        anchor: "        trace!(\"disconnected\");\n        self.receiver.close();\n",
+        with: "        trace!(\"disconnected\");\n\
+               \x20       crate::tunnel::flush_last_words(&mut self.common.packet_writer, &mut stream_write).await;\n\
+               \x20       self.receiver.close();\n",
+    },
+    Edit {
+        name: "the server flushes before it shuts down",
+        file: "server/session.rs",
+        anchor: "        // Shutdown\n        map_err!(stream_write.shutdown().await)?;\n",
+        with: "        // Shutdown\n\
+               \x20       crate::tunnel::flush_last_words(&mut self.common.packet_writer, &mut stream_write).await;\n\
+               \x20       map_err!(stream_write.shutdown().await)?;\n",
+    },
+];

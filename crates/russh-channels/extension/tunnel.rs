@@ -1,0 +1,364 @@
+//! Tunnel channels, driven by the session's own loop.
+//!
+//! russh hands the data of its channels through queues to other tasks. A tunnel carries hundreds of thousands of frames
+//! per second, and there the hops cost more than the cryptography. So a session's handler also implements [`Tunnels`]:
+//! the loop gives it the decrypted data of its channels in place, asks it for datagrams whenever the session may send,
+//! and waits for its devices together with the socket.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use ssh_encoding::{Decode, Encode, Reader};
+use tokio::io::AsyncWrite;
+
+use crate::parsing::{ChannelType, OpenChannelMessage};
+use crate::session::{CommonSession, Encrypted};
+use crate::sshbuffer::{PacketWriter, SSHBuffer};
+use crate::{ChannelId, ChannelParams, Error, compression, msg};
+
+/// While more encrypted bytes than this wait for the socket, a session reads nothing, so that a peer
+/// which asks and never reads the answers cannot grow our memory.
+pub const MAX_UNSENT: usize = 4 << 20;
+
+/// What a session's handler does for its tunnel channels. The defaults make a handler without tunnels.
+pub trait Tunnels: Send {
+    /// A peer asks for a channel (server only). Called for every type, russh's own included.
+    fn answer_open(&mut self, _open: &ChannelOpen<'_>) -> impl Future<Output = OpenAnswer> + Send {
+        async { OpenAnswer::Russh }
+    }
+
+    /// Data of a confirmed channel, decrypted in place. `None`: the channel is none of this handler's.
+    /// Otherwise how many bytes of window to give back to the peer now.
+    fn receive(&mut self, _channel: ChannelId, _data: &[u8]) -> Option<u32> {
+        None
+    }
+
+    /// Ready when [`Tunnels::send`] has something to do. Polled on every turn of the loop; must not be ready
+    /// for work that `send` cannot finish, or the loop spins.
+    fn poll_tunnels(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    /// Writes what there is to send. Called on every turn of the loop while the session is authenticated and
+    /// not exchanging keys.
+    fn send(&mut self, _out: &mut TunnelWriter<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The peer sent SSH_MSG_DEBUG (RFC 4253 section 11.3; client only).
+    fn debug_message(&mut self, _text: &str) {}
+}
+
+/// A peer's CHANNEL_OPEN (RFC 4254 section 5.1).
+#[derive(Debug)]
+pub struct ChannelOpen<'a> {
+    /// Our number for the channel, should it be accepted.
+    pub channel: ChannelId,
+    /// The type's name where russh does not know it, else `None`.
+    pub kind: Option<&'a str>,
+    /// What follows the common fields.
+    pub payload: &'a [u8],
+    /// The peer's version string, without line end.
+    pub peer_version: &'a [u8],
+}
+
+/// What becomes of a [`ChannelOpen`].
+#[derive(Debug)]
+pub enum OpenAnswer {
+    /// As russh would do.
+    Russh,
+    /// CHANNEL_OPEN_CONFIRMATION; `window` and `max_packet` are bytes that the peer may send.
+    Accept { window: u32, max_packet: u32 },
+    /// CHANNEL_OPEN_FAILURE, preceded by an SSH_MSG_DEBUG where there is one.
+    Refuse { reason: u32, description: String, debug: Option<String> },
+}
+
+/// The sending side of an authenticated session that is not exchanging keys.
+#[derive(Debug)]
+pub struct TunnelWriter<'a> {
+    enc: &'a mut Encrypted,
+    writer: &'a mut PacketWriter,
+    remote_version: &'a [u8],
+}
+
+impl TunnelWriter<'_> {
+    /// Encrypted bytes that the socket has not yet taken.
+    pub fn unsent(&self) -> usize {
+        self.writer.unsent()
+    }
+
+    /// The peer's version string, without line end.
+    pub fn peer_version(&self) -> &[u8] {
+        self.remote_version
+    }
+
+    /// Asks the peer for a channel. The handler's `channel_open_confirmation` or `channel_open_failure` follows.
+    pub fn open(&mut self, kind: &str, window: u32, max_packet: u32, payload: &[u8]) -> Result<ChannelId, Error> {
+        let channel = self.enc.new_channel(window, max_packet);
+        let write = &mut self.enc.write;
+        push_packet!(write, {
+            msg::CHANNEL_OPEN.encode(write)?;
+            kind.encode(write)?;
+            channel.encode(write)?;
+            window.encode(write)?;
+            max_packet.encode(write)?;
+            write.extend_from_slice(payload);
+        });
+        Ok(channel)
+    }
+
+    /// The largest datagram that may be sent now: what is left of the window, and the peer's maximum packet.
+    /// `None` for a channel that is not open.
+    pub fn room(&self, channel: ChannelId) -> Option<Room> {
+        let channel = self.enc.channels.get(&channel).filter(|channel| channel.confirmed)?;
+        Some(Room { window: channel.recipient_window_size, max_packet: channel.recipient_maximum_packet_size })
+    }
+
+    /// Sends what `fill` appends to the buffer as one CHANNEL_DATA, whole or not at all, and debits its length
+    /// and `surcharge` from the window. `fill` must only append. Returns whether there was room.
+    pub fn datagram(
+        &mut self,
+        channel: ChannelId,
+        surcharge: u32,
+        fill: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<bool, Error> {
+        let Some(params) = self.enc.channels.get_mut(&channel).filter(|channel| channel.confirmed) else {
+            return Ok(false);
+        };
+        let room = params.recipient_window_size;
+        let max_packet = params.recipient_maximum_packet_size;
+        let recipient = params.recipient_channel;
+        let mut debit = None;
+        let written = self.writer.write_packet(|packet| {
+            packet.push(msg::CHANNEL_DATA);
+            packet.extend_from_slice(&recipient.to_be_bytes());
+            let length_at = packet.len();
+            packet.extend_from_slice(&[0; 4]);
+            let start = packet.len();
+            fill(packet);
+            let length = u32::try_from(packet.len() - start).map_err(|_| Error::Inconsistent)?;
+            let cost = length.saturating_add(surcharge);
+            if length == 0 || cost > room || length > max_packet {
+                return Err(Error::Inconsistent);
+            }
+            #[allow(clippy::indexing_slicing)] // pushed above
+            packet[length_at..start].copy_from_slice(&length.to_be_bytes());
+            debit = Some(cost);
+            Ok(())
+        });
+        // `write_packet` takes back what a failing closure appended.
+        match debit {
+            Some(cost) => {
+                params.recipient_window_size -= cost;
+                written.map(|()| true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Sends CHANNEL_CLOSE and forgets the channel.
+    pub fn close(&mut self, channel: ChannelId) -> Result<(), Error> {
+        self.enc.close(channel)
+    }
+}
+
+/// See [`TunnelWriter::room`]; bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    pub window: u32,
+    pub max_packet: u32,
+}
+
+impl PacketWriter {
+    pub(crate) fn unsent(&self) -> usize {
+        self.write_len() - self.sent
+    }
+
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.unsent() > 0
+    }
+}
+
+pub(crate) fn rest_of(r: &mut impl Reader) -> Result<Vec<u8>, Error> {
+    let mut rest = vec![0; r.remaining_len()];
+    r.read(&mut rest)?;
+    Ok(rest)
+}
+
+pub(crate) async fn answer_open<C, H: Tunnels>(
+    common: &mut CommonSession<C>,
+    handler: &mut H,
+    open: &OpenChannelMessage,
+) -> Result<bool, Error> {
+    let Some(enc) = common.encrypted.as_mut() else { return Ok(false) };
+    let (kind, payload) = match &open.typ {
+        ChannelType::Unknown { typ, payload } => (Some(typ.as_str()), payload.as_slice()),
+        _ => (None, [].as_slice()),
+    };
+    let channel = enc.new_channel_id();
+    let request = ChannelOpen { channel, kind, payload, peer_version: &common.remote_sshid };
+    match handler.answer_open(&request).await {
+        OpenAnswer::Russh => return Ok(false),
+        OpenAnswer::Accept { window, max_packet } => {
+            let params = ChannelParams {
+                recipient_channel: open.recipient_channel,
+                sender_channel: channel,
+                recipient_window_size: open.recipient_window_size,
+                sender_window_size: window,
+                recipient_maximum_packet_size: open.recipient_maximum_packet_size,
+                sender_maximum_packet_size: max_packet,
+                confirmed: true,
+                wants_reply: false,
+                pending_data: std::collections::VecDeque::new(),
+                pending_eof: false,
+                pending_close: false,
+            };
+            enc.channels.insert(channel, params);
+            push_packet!(enc.write, {
+                msg::CHANNEL_OPEN_CONFIRMATION.encode(&mut enc.write)?;
+                open.recipient_channel.encode(&mut enc.write)?;
+                channel.encode(&mut enc.write)?;
+                window.encode(&mut enc.write)?;
+                max_packet.encode(&mut enc.write)?;
+            });
+        }
+        OpenAnswer::Refuse { reason, description, debug } => {
+            if let Some(debug) = debug {
+                push_packet!(enc.write, {
+                    msg::DEBUG.encode(&mut enc.write)?;
+                    0u8.encode(&mut enc.write)?;
+                    debug.as_str().encode(&mut enc.write)?;
+                    "".encode(&mut enc.write)?;
+                });
+            }
+            push_packet!(enc.write, {
+                msg::CHANNEL_OPEN_FAILURE.encode(&mut enc.write)?;
+                open.recipient_channel.encode(&mut enc.write)?;
+                reason.encode(&mut enc.write)?;
+                description.as_str().encode(&mut enc.write)?;
+                "".encode(&mut enc.write)?;
+            });
+        }
+    }
+    Ok(true)
+}
+
+pub(crate) fn hear_debug<H: Tunnels>(handler: &mut H, packet: &[u8]) {
+    if let Some((&msg::DEBUG, mut rest)) = packet.split_first()
+        && u8::decode(&mut rest).is_ok()
+        && let Ok(text) = String::decode(&mut rest)
+    {
+        handler.debug_message(&text);
+    }
+}
+
+/// Gives CHANNEL_DATA of a tunnel to the handler. `false`: the packet is russh's to handle.
+pub(crate) fn deliver<C, H: Tunnels>(
+    common: &mut CommonSession<std::sync::Arc<C>>,
+    handler: &mut H,
+    packet: &SSHBuffer,
+    peer_rekeys: bool,
+    rekey_allowed: bool,
+) -> Result<bool, Error>
+where
+    C: RekeyLimits,
+{
+    let Some(enc) = common.encrypted.as_mut() else { return Ok(false) };
+    if peer_rekeys || !matches!(enc.decompress, compression::Decompress::None) {
+        return Ok(false);
+    }
+    // packet_length and padding_length stand before the payload.
+    let Some(&[msg::CHANNEL_DATA, c0, c1, c2, c3, l0, l1, l2, l3, ref data @ ..]) = packet.buffer.get(5..) else {
+        return Ok(false);
+    };
+    let channel = ChannelId(u32::from_be_bytes([c0, c1, c2, c3]));
+    if u32::from_be_bytes([l0, l1, l2, l3]) as usize != data.len() {
+        return Ok(false);
+    }
+    let Some(params) = enc.channels.get_mut(&channel).filter(|channel| channel.confirmed) else {
+        return Ok(false);
+    };
+    let Some(credit) = handler.receive(channel, data) else { return Ok(false) };
+    if credit > 0 {
+        let recipient = params.recipient_channel;
+        push_packet!(enc.write, {
+            msg::CHANNEL_WINDOW_ADJUST.encode(&mut enc.write)?;
+            recipient.encode(&mut enc.write)?;
+            credit.encode(&mut enc.write)?;
+        });
+    }
+    common.received_data = true;
+    if rekey_allowed && packet.bytes >= common.config.rekey_read_limit() {
+        enc.rekey_wanted = true;
+    }
+    Ok(true)
+}
+
+/// Lets the handler send. Returns whether it queued messages that the session has to flush.
+pub(crate) fn drive<C, H: Tunnels>(
+    common: &mut CommonSession<C>,
+    handler: &mut H,
+    kex_active: bool,
+) -> Result<bool, Error> {
+    use crate::session::EncryptedState;
+    let Some(enc) = common.encrypted.as_mut() else { return Ok(false) };
+    let authenticated = matches!(enc.state, EncryptedState::Authenticated | EncryptedState::InitCompression);
+    if kex_active || common.disconnected || !authenticated || !enc.write.is_empty() {
+        return Ok(false);
+    }
+    common.packet_writer.compact();
+    handler.send(&mut TunnelWriter {
+        enc,
+        writer: &mut common.packet_writer,
+        remote_version: &common.remote_sshid,
+    })?;
+    Ok(!enc.write.is_empty())
+}
+
+/// The limit that both roles' configurations hold.
+pub(crate) trait RekeyLimits {
+    fn rekey_read_limit(&self) -> usize;
+}
+
+impl RekeyLimits for crate::client::Config {
+    fn rekey_read_limit(&self) -> usize {
+        self.limits.rekey_read_limit
+    }
+}
+
+impl RekeyLimits for crate::server::Config {
+    fn rekey_read_limit(&self) -> usize {
+        self.limits.rekey_read_limit
+    }
+}
+
+pub(crate) fn poll_flush<W: AsyncWrite + Unpin>(
+    writer: &mut PacketWriter,
+    stream: &mut W,
+    cx: &mut Context<'_>,
+) -> Poll<std::io::Result<()>> {
+    while writer.has_unsent() {
+        let taken = std::task::ready!(Pin::new(&mut *stream).poll_write(cx, writer.unsent_bytes()))?;
+        if taken == 0 {
+            return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
+        }
+        writer.sent += taken;
+    }
+    writer.compact();
+    Pin::new(stream).poll_flush(cx)
+}
+
+pub(crate) async fn write_now<W: AsyncWrite + Unpin>(writer: &mut PacketWriter, stream: &mut W) -> Result<(), Error> {
+    std::future::poll_fn(|cx| match poll_flush(writer, stream, cx) {
+        Poll::Ready(done) => Poll::Ready(done),
+        Poll::Pending => Poll::Ready(Ok(())),
+    })
+    .await
+    .map_err(Error::from)
+}
+
+pub(crate) async fn flush_last_words<W: AsyncWrite + Unpin>(writer: &mut PacketWriter, stream: &mut W) {
+    let _ = tokio::time::timeout(Duration::from_secs(2), writer.flush_into(stream)).await;
+}

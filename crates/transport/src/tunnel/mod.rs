@@ -1,0 +1,226 @@
+//! The tunnels of one SSH session: devices at one end, channels at the other, on one thread.
+//!
+//! [`Tunnels`] is what a session's handler owns. It is a state machine driven by the session's loop (see
+//! `russh_channels::tunnel`): data in place, datagrams on demand, no task and no queue between device and cipher.
+
+mod counters;
+mod lease;
+mod opening;
+mod port;
+mod window;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use russh_channels::ChannelId;
+use russh_channels::tunnel::TunnelWriter;
+use tokio::sync::{mpsc, oneshot};
+
+use opening::Opening;
+use port::Port;
+
+pub use counters::{Counter, Counters, Flow};
+pub use lease::Lease;
+pub use opening::{Established, NativePolicy, OpenTunnelError, TunnelRequest};
+pub use port::{Dialect, PortError};
+pub use window::{ReceiveWindow, surcharge};
+
+/// The channels of one session, and the devices they lead to.
+#[derive(Debug)]
+pub struct Tunnels {
+    ports: Vec<Port>,
+    opening: Vec<Opening>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    events: mpsc::UnboundedSender<Event>,
+    /// Channels to ask for on the next turn.
+    to_open: VecDeque<Opening>,
+    /// Channels to close on the next turn, because their port failed.
+    to_close: Vec<ChannelId>,
+    /// The last SSH_MSG_DEBUG: OpenSSH says there why it refuses a tunnel.
+    last_debug: Option<String>,
+}
+
+/// Lets other code of the process act on a session's tunnels.
+#[derive(Debug, Clone)]
+pub struct TunnelHandle {
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// What a session tells about its tunnels.
+#[derive(Debug)]
+pub enum Event {
+    /// The tunnel is over; its device is on its way home.
+    Closed { channel: ChannelId, reason: ClosedReason },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClosedReason {
+    #[error("the peer closed the tunnel")]
+    Peer,
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+#[derive(Debug)]
+enum Command {
+    Open(Opening),
+}
+
+impl Tunnels {
+    pub fn new(events: mpsc::UnboundedSender<Event>) -> (Self, TunnelHandle) {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let tunnels = Self {
+            ports: Vec::new(),
+            opening: Vec::new(),
+            commands,
+            events,
+            to_open: VecDeque::new(),
+            to_close: Vec::new(),
+            last_debug: None,
+        };
+        (tunnels, TunnelHandle { commands: sender })
+    }
+
+    /// Connects an accepted channel (server). Frames flow after the confirmation.
+    pub fn accept(&mut self, channel: ChannelId, dialect: Dialect, device: Lease, counters: Arc<Counters>) {
+        let mut port = Port::new(channel, dialect, device, counters);
+        if dialect == Dialect::Native {
+            let name = port.device().name().to_owned();
+            port.greet(&opening::hello(&name));
+        }
+        self.plug(port);
+    }
+
+    /// Whether the session carries a tunnel now.
+    pub fn is_idle(&self) -> bool {
+        self.ports.is_empty()
+    }
+
+    /// For `russh_channels::tunnel::Tunnels::receive`.
+    pub fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
+        let port = self.ports.iter_mut().find(|port| port.channel() == channel)?;
+        match port.receive(data) {
+            Ok(credit) => Some(credit),
+            Err(error) => {
+                self.fail(channel, error);
+                Some(0)
+            }
+        }
+    }
+
+    /// For `russh_channels::tunnel::Tunnels::poll_tunnels`.
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
+            match command {
+                Command::Open(opening) => self.to_open.push_back(opening),
+            }
+        }
+        let mut ready = !self.to_open.is_empty() || !self.to_close.is_empty();
+        let mut failed = None;
+        for port in &mut self.ports {
+            match port.poll(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => ready = true,
+                Poll::Ready(Err(error)) => failed = Some((port.channel(), error)),
+            }
+        }
+        if let Some((channel, error)) = failed {
+            self.fail(channel, error);
+            ready = true;
+        }
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// For `russh_channels::tunnel::Tunnels::send`.
+    pub fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), russh_channels::Error> {
+        for channel in self.to_close.drain(..) {
+            out.close(channel)?;
+        }
+        while let Some(mut opening) = self.to_open.pop_front() {
+            opening.ask(out)?;
+            self.opening.push(opening);
+        }
+        for port in &mut self.ports {
+            port.send(out)?;
+        }
+        Ok(())
+    }
+
+    /// A channel that we asked for was confirmed (client).
+    pub fn confirmed(&mut self, channel: ChannelId) {
+        let Some(opening) = self.take_opening(channel) else { return };
+        match opening.confirmed(channel) {
+            Some(port) => self.plug(port),
+            None => self.to_close.push(channel),
+        }
+    }
+
+    /// A channel that we asked for was refused (client). A native offer that a stock peer does not know is followed
+    /// by the stock one.
+    pub fn refused(
+        &mut self,
+        channel: ChannelId,
+        reason: &russh_channels::ChannelOpenFailure,
+        description: &str,
+    ) {
+        let debug = self.last_debug.take();
+        if let Some(opening) = self.take_opening(channel)
+            && let Some(next) = opening.refused(reason, description, debug)
+        {
+            self.to_open.push_back(next);
+        }
+    }
+
+    /// The peer closed a channel, or sent its end-of-file.
+    pub fn closed(&mut self, channel: ChannelId) {
+        if self.unplug(channel) {
+            let _ = self.events.send(Event::Closed { channel, reason: ClosedReason::Peer });
+        }
+    }
+
+    /// The peer sent SSH_MSG_DEBUG.
+    pub fn debug_message(&mut self, text: &str) {
+        tracing::debug!(text, "the peer says");
+        self.last_debug = Some(text.chars().filter(|c| !c.is_control()).take(200).collect());
+    }
+
+    fn plug(&mut self, mut port: Port) {
+        if let Err(error) = port.device().set_carrier(true) {
+            tracing::debug!(%error, device = port.device().name(), "cannot switch the carrier on");
+        }
+        self.ports.push(port);
+    }
+
+    fn unplug(&mut self, channel: ChannelId) -> bool {
+        let Some(at) = self.ports.iter().position(|port| port.channel() == channel) else { return false };
+        self.ports.swap_remove(at);
+        true
+    }
+
+    fn fail(&mut self, channel: ChannelId, error: PortError) {
+        if self.unplug(channel) {
+            self.to_close.push(channel);
+            let _ = self.events.send(Event::Closed { channel, reason: error.into() });
+        }
+    }
+
+    fn take_opening(&mut self, channel: ChannelId) -> Option<Opening> {
+        let at = self.opening.iter().position(|opening| opening.channel() == Some(channel))?;
+        Some(self.opening.swap_remove(at))
+    }
+}
+
+impl TunnelHandle {
+    /// Opens a tunnel (client). Cancel safe: a tunnel that is established after its requester is gone is closed.
+    ///
+    /// # Errors
+    /// The peer refuses, or the session ends first.
+    pub async fn open(&self, request: TunnelRequest) -> Result<Established, OpenTunnelError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands
+            .send(Command::Open(Opening::new(request, reply)))
+            .map_err(|_| OpenTunnelError::SessionEnded)?;
+        answer.await.map_err(|_| OpenTunnelError::SessionEnded)?
+    }
+}

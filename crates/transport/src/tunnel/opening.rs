@@ -1,0 +1,150 @@
+use std::sync::Arc;
+
+use russh_channels::tunnel::TunnelWriter;
+use russh_channels::{ChannelId, ChannelOpenFailure};
+use tapline_frame::records::{self, Hello};
+use tapline_frame::{Mode, Offloads, tunnel as stock};
+use tokio::sync::oneshot;
+
+use super::port::{Dialect, Port};
+use super::{Counters, Lease};
+
+/// A tunnel to ask the peer for.
+#[derive(Debug)]
+pub struct TunnelRequest {
+    pub device: Lease,
+    /// The peer's device; `None` is "any".
+    pub remote_unit: Option<u32>,
+    pub native: NativePolicy,
+    pub counters: Arc<Counters>,
+}
+
+/// Whether Tapline's own channel is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NativePolicy {
+    /// First, and `tun@openssh.com` when the peer does not know it.
+    #[default]
+    Auto,
+    /// Only `tun@openssh.com`.
+    No,
+    /// Only Tapline's own.
+    Only,
+}
+
+/// A tunnel that the peer accepted.
+#[derive(Debug)]
+pub struct Established {
+    pub channel: ChannelId,
+    pub dialect: Dialect,
+    /// The local interface.
+    pub device: String,
+}
+
+/// Why there is no tunnel.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenTunnelError {
+    #[error("the peer refuses the tunnel: {description}; {hint}")]
+    Refused { description: String, hint: &'static str },
+    #[error(
+        "the peer does not know Tapline's own channel ({}); use `native: auto` for stock OpenSSH",
+        records::CHANNEL_TYPE
+    )]
+    NotNative,
+    #[error("the SSH session ended before the tunnel was open")]
+    SessionEnded,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct Opening {
+    request: TunnelRequest,
+    mode: Mode,
+    dialect: Dialect,
+    channel: Option<ChannelId>,
+    reply: oneshot::Sender<Result<Established, OpenTunnelError>>,
+}
+
+impl Opening {
+    pub(super) fn new(
+        request: TunnelRequest,
+        reply: oneshot::Sender<Result<Established, OpenTunnelError>>,
+    ) -> Self {
+        let dialect = match request.native {
+            NativePolicy::Auto | NativePolicy::Only => Dialect::Native,
+            NativePolicy::No => Dialect::Stock,
+        };
+        Self { mode: request.device.mode(), dialect, channel: None, request, reply }
+    }
+
+    pub(super) fn channel(&self) -> Option<ChannelId> {
+        self.channel
+    }
+
+    pub(super) fn ask(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), russh_channels::Error> {
+        let unit = self.request.remote_unit;
+        let payload = match self.dialect {
+            Dialect::Stock => stock::Open { mode: self.mode, unit }.encode().to_vec(),
+            Dialect::Native => {
+                let mut payload = Vec::new();
+                let features = Offloads::default();
+                records::Open { mode: self.mode, unit, features, mtu: None }.encode(&mut payload);
+                payload
+            }
+        };
+        self.channel = Some(out.open(
+            self.dialect.channel_type(),
+            self.dialect.window(),
+            self.dialect.max_packet(),
+            &payload,
+        )?);
+        Ok(())
+    }
+
+    /// The port of the new tunnel, unless nobody waits for it any more.
+    pub(super) fn confirmed(self, channel: ChannelId) -> Option<Port> {
+        let established =
+            Established { channel, dialect: self.dialect, device: self.request.device.name().to_owned() };
+        let port = Port::new(channel, self.dialect, self.request.device, self.request.counters);
+        self.reply.send(Ok(established)).ok()?;
+        Some(port)
+    }
+
+    /// What to ask for next, if anything.
+    pub(super) fn refused(
+        mut self,
+        reason: &ChannelOpenFailure,
+        description: &str,
+        debug: Option<String>,
+    ) -> Option<Self> {
+        if self.dialect == Dialect::Native && *reason == ChannelOpenFailure::UnknownChannelType {
+            if self.request.native == NativePolicy::Auto {
+                self.dialect = Dialect::Stock;
+                self.channel = None;
+                return Some(self);
+            }
+            let _ = self.reply.send(Err(OpenTunnelError::NotNative));
+            return None;
+        }
+        // OpenSSH's failure only says "open failed"; its debug message knows why.
+        let description =
+            debug.unwrap_or_else(|| description.chars().filter(|c| !c.is_control()).take(200).collect());
+        let hint = hint(&description);
+        let _ = self.reply.send(Err(OpenTunnelError::Refused { description, hint }));
+        None
+    }
+}
+
+/// The acceptor's HELLO.
+pub(super) fn hello(device: &str) -> Hello<'_> {
+    Hello { version: records::VERSION, features: Offloads::default(), device, mtu: None }
+}
+
+fn hint(description: &str) -> &'static str {
+    if description.contains("rejected tunnel") {
+        "set PermitTunnel in the peer's sshd_config, and see that its key is neither `restrict`ed nor bound to another tunnel number"
+    } else if description.contains("open the tunnel device") {
+        "log in as root there, or let root make a persistent device: ip tuntap add mode tap user NAME"
+    } else {
+        "see the peer's log"
+    }
+}
