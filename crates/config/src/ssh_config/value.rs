@@ -1,0 +1,136 @@
+//! Values of single options. Each parser says `None` to what is not a value.
+
+use std::time::Duration;
+
+use super::options::{AddressFamily, RekeyLimit, StrictHostKeyChecking, Tunnel, TunnelDevice, TunnelUnit};
+
+/// The largest number of a tunnel device; the two above it mean `any` and an error on the wire.
+const LARGEST_UNIT: u32 = 0x7fff_fffd;
+
+pub(super) fn flag(text: &str) -> Option<bool> {
+    choice(text, &[("yes", true), ("true", true), ("no", false), ("false", false)])
+}
+
+/// `PubkeyAuthentication` also names how signatures are bound to the connection, which is not ours to choose.
+pub(super) fn pubkey_authentication(text: &str) -> Option<bool> {
+    flag(text).or_else(|| choice(text, &[("unbound", true), ("host-bound", true)]))
+}
+
+pub(super) fn strict_host_key_checking(text: &str) -> Option<StrictHostKeyChecking> {
+    choice(
+        text,
+        &[
+            ("yes", StrictHostKeyChecking::Yes),
+            ("true", StrictHostKeyChecking::Yes),
+            ("accept-new", StrictHostKeyChecking::AcceptNew),
+            ("ask", StrictHostKeyChecking::Ask),
+            ("no", StrictHostKeyChecking::No),
+            ("off", StrictHostKeyChecking::No),
+            ("false", StrictHostKeyChecking::No),
+        ],
+    )
+}
+
+pub(super) fn address_family(text: &str) -> Option<AddressFamily> {
+    choice(
+        text,
+        &[("any", AddressFamily::Any), ("inet", AddressFamily::Inet), ("inet6", AddressFamily::Inet6)],
+    )
+}
+
+pub(super) fn tunnel(text: &str) -> Option<Tunnel> {
+    choice(
+        text,
+        &[
+            ("ethernet", Tunnel::Ethernet),
+            ("point-to-point", Tunnel::PointToPoint),
+            ("yes", Tunnel::PointToPoint),
+            ("true", Tunnel::PointToPoint),
+            ("no", Tunnel::No),
+            ("false", Tunnel::No),
+        ],
+    )
+}
+
+/// `local[:remote]`, each a number or `any`; a missing remote is `any`.
+pub(super) fn tunnel_device(text: &str) -> Option<TunnelDevice> {
+    let (local, remote) = text.split_once(':').unwrap_or((text, "any"));
+    Some(TunnelDevice { local: tunnel_unit(local)?, remote: tunnel_unit(remote)? })
+}
+
+pub(super) fn port(text: &str) -> Option<u16> {
+    number::<u16>(text).filter(|&port| port > 0)
+}
+
+pub(super) fn count(text: &str) -> Option<u32> {
+    number::<u32>(text).filter(|&count| i32::try_from(count).is_ok())
+}
+
+/// `TIME FORMATS` of `sshd_config(5)`: numbers with s, m, h, d or w, added up; a number alone is seconds.
+pub(super) fn time(text: &str) -> Option<Duration> {
+    let mut seconds = 0u64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (digits, after) = rest.split_at_checked(end)?;
+        let mut characters = after.chars();
+        let unit = match characters.next().map(|unit| unit.to_ascii_lowercase()) {
+            None | Some('s') => 1,
+            Some('m') => 60,
+            Some('h') => 60 * 60,
+            Some('d') => 24 * 60 * 60,
+            Some('w') => 7 * 24 * 60 * 60,
+            Some(_) => return None,
+        };
+        seconds = number::<u64>(digits)?.checked_mul(unit)?.checked_add(seconds)?;
+        rest = characters.as_str();
+    }
+    (!text.is_empty() && seconds <= i32::MAX as u64).then(|| Duration::from_secs(seconds))
+}
+
+/// `RekeyLimit`: `default` or bytes with K, M or G, and optionally `none` or a time.
+pub(super) fn rekey_limit(bytes: &str, interval: Option<&str>) -> Option<RekeyLimit> {
+    let bytes = match bytes {
+        "default" => None,
+        scaled => match scaled_bytes(scaled)? {
+            0 => None,
+            1..16 => return None,
+            enough => Some(enough),
+        },
+    };
+    let interval = match interval {
+        None | Some("none") => None,
+        Some(text) => Some(time(text)?).filter(|interval| !interval.is_zero()),
+    };
+    Some(RekeyLimit { bytes, interval })
+}
+
+fn tunnel_unit(text: &str) -> Option<TunnelUnit> {
+    if text.eq_ignore_ascii_case("any") {
+        return Some(TunnelUnit::Any);
+    }
+    number::<u32>(text).filter(|&unit| unit <= LARGEST_UNIT).map(TunnelUnit::Number)
+}
+
+fn scaled_bytes(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let suffix = text.strip_prefix(digits)?;
+    let shift = match suffix.to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return None,
+    };
+    number::<u64>(digits)?.checked_mul(1 << shift)
+}
+
+/// Digits alone: neither sign nor blank.
+fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Option<T> {
+    choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|&(_, value)| value)
+}
