@@ -6,6 +6,8 @@ mod mode;
 mod net_header;
 mod offloads;
 pub mod records;
+#[cfg(test)]
+mod samples;
 pub mod tunnel;
 pub mod view;
 
