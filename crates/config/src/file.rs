@@ -1,0 +1,125 @@
+//! Files and texts into configurations and labs.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::check;
+use crate::configuration::Config;
+use crate::diagnostic::{Diagnostics, Report, Span};
+use crate::document::{self, MAX_BYTES, Node};
+use crate::lab::{self, Lab};
+use crate::render;
+use crate::schema::Element;
+
+/// Why a file gave no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("cannot read {}: {source}; give another file with -c, or create this one", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file was read and has mistakes.
+    #[error(transparent)]
+    Invalid(#[from] Diagnostics),
+}
+
+impl Config {
+    /// Reads a configuration from a file of at most 1 MiB.
+    ///
+    /// # Errors
+    /// When the file cannot be read, and with every mistake in it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        load(path.as_ref(), Self::from_str)
+    }
+
+    /// Reads a configuration from a text; `file_name` stands in front of what is said about it.
+    ///
+    /// # Errors
+    /// With every mistake in the text.
+    pub fn from_str(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
+        parse(file_name, text, |node, report| check::configuration(node, check::Keys::Written, report))
+    }
+
+    /// The configuration as YAML, which [`Config::from_str`] reads as the same value. Every key is written out.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        render::document(&self.to_json())
+    }
+}
+
+impl Lab {
+    /// Reads a lab from a file of at most 1 MiB.
+    ///
+    /// # Errors
+    /// When the file cannot be read, and with every mistake in it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        load(path.as_ref(), Self::from_str)
+    }
+
+    /// Reads a lab from a text; `file_name` stands in front of what is said about it.
+    ///
+    /// # Errors
+    /// With every mistake in the text.
+    pub fn from_str(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
+        parse(file_name, text, lab::check)
+    }
+}
+
+fn load<T>(path: &Path, from_str: impl Fn(&str, &str) -> Result<T, Diagnostics>) -> Result<T, LoadError> {
+    let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to know that the file is too large.
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(unreadable)?;
+    let name = path.display().to_string();
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(from_str(&name, text)?),
+        Err(error) if bytes.len() <= MAX_BYTES => Err(not_text(&name, &bytes, error.valid_up_to()).into()),
+        Err(_) => Ok(from_str(&name, &String::from_utf8_lossy(&bytes))?),
+    }
+}
+
+fn not_text(file_name: &str, bytes: &[u8], valid_up_to: usize) -> Diagnostics {
+    let text = String::from_utf8_lossy(bytes);
+    let valid = bytes.get(..valid_up_to).map(String::from_utf8_lossy).unwrap_or_default();
+    let line = valid.matches('\n').count().saturating_add(1);
+    let column = valid.chars().rev().take_while(|c| *c != '\n').count().saturating_add(1);
+    let mut report = Report::default();
+    report.error(Span { line, column, width: 1 }, "this is not UTF-8 text", "save the file as UTF-8");
+    report.into_diagnostics(file_name, &text)
+}
+
+fn parse<T: Element>(
+    file_name: &str,
+    text: &str,
+    check: impl Fn(&Node, &mut Report),
+) -> Result<T, Diagnostics> {
+    let mut report = Report::default();
+    let root = document::read(text, &mut report);
+    let value = match &root {
+        Some(root) => {
+            let value = T::parse(root, &mut report);
+            check(root, &mut report);
+            value
+        }
+        None => {
+            if report.is_empty() {
+                let hint = "begin with `links:` or `server:`; deploy/tapline.yaml shows every key";
+                report.error(document::START, "the file is empty", hint);
+            }
+            None
+        }
+    };
+    match value {
+        Some(value) if report.is_empty() => Ok(value),
+        _ => Err(report.into_diagnostics(file_name, text)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

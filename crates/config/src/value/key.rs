@@ -1,0 +1,96 @@
+//! Public keys in OpenSSH's one-line format.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{InvalidValue, text_scalar};
+use crate::diagnostic::quoted;
+use crate::nearest::nearest;
+
+/// The key types that a modern `ssh-keygen` makes; DSA is gone from OpenSSH too.
+const ALGORITHMS: [&str; 7] = [
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "ssh-rsa",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+];
+
+/// One line of a `.pub` file: type, key and comment. The type is known and is the one that the key itself names
+/// (RFC 4253, section 6.6); its numbers are left to whoever uses it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PublicKey {
+    algorithm: &'static str,
+    blob: Vec<u8>,
+    comment: String,
+}
+
+impl PublicKey {
+    /// The type, such as `ssh-ed25519`.
+    #[must_use]
+    pub fn algorithm(&self) -> &str {
+        self.algorithm
+    }
+
+    /// The key as SSH sends it, the type included.
+    #[must_use]
+    pub fn blob(&self) -> &[u8] {
+        &self.blob
+    }
+
+    /// What follows the key; it identifies nobody.
+    #[must_use]
+    pub fn comment(&self) -> &str {
+        &self.comment
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let mut parts = text.trim().splitn(3, [' ', '\t']);
+        let word = parts.next().unwrap_or_default();
+        let Some(algorithm) = ALGORITHMS.iter().find(|known| **known == word) else {
+            let hint = match nearest(word, ALGORITHMS) {
+                _ if text.contains("PRIVATE KEY") => {
+                    "this is a private key; write the line of its .pub file".to_owned()
+                }
+                Some(known) if word.contains('-') => format!("did you mean `{known}`?"),
+                _ => "write the line of the .pub file: `ssh-ed25519 AAAA... name`".to_owned(),
+            };
+            return Err(InvalidValue::new(format!("{} begins no public key", quoted(word)), hint));
+        };
+        let blob =
+            parts.next().and_then(|word| STANDARD.decode(word).ok()).filter(|blob| names(blob, algorithm));
+        let blob = blob.ok_or_else(|| {
+            InvalidValue::new(
+                format!("this is not a whole {algorithm} key"),
+                "copy the line of the .pub file as it is, all of it in one line",
+            )
+        })?;
+        Ok(Self { algorithm, blob, comment: parts.next().unwrap_or_default().trim().to_owned() })
+    }
+}
+
+/// Whether a key begins with its type as an SSH string and has more behind it.
+fn names(blob: &[u8], algorithm: &str) -> bool {
+    let length = blob.split_first_chunk().map(|(length, rest)| (u32::from_be_bytes(*length) as usize, rest));
+    length.is_some_and(|(length, rest)| {
+        length == algorithm.len() && rest.len() > length && rest.starts_with(algorithm.as_bytes())
+    })
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.algorithm, STANDARD.encode(&self.blob))?;
+        if self.comment.is_empty() { Ok(()) } else { write!(f, " {}", self.comment) }
+    }
+}
+
+text_scalar!(PublicKey, { "type": "string", "pattern": "^[a-z0-9@.-]+ +[A-Za-z0-9+/]+=*( .*)?$" });

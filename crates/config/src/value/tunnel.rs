@@ -1,0 +1,110 @@
+//! What a tunnel carries and through which devices: `Tunnel` and `TunnelDevice` of `ssh_config(5)`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::number::whole;
+use super::{InvalidValue, text_scalar};
+use crate::diagnostic::quoted;
+
+/// What a link carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tunnel {
+    /// Layer 3: IP packets through a tun device.
+    PointToPoint,
+    /// Layer 2: Ethernet frames through a tap device.
+    Ethernet,
+}
+
+/// Which tap or tun device: the N of tapN, or whichever is free.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// The kernel chooses.
+    #[default]
+    Any,
+    /// This one, from 0 to [`Unit::MAX`].
+    Number(u32),
+}
+
+/// `local:remote`, as in `ssh -w`; the remote unit may be left out and is `any` then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct TunnelDevice {
+    /// The device of the host that opens the link.
+    pub local: Unit,
+    /// The device of the host that accepts it.
+    pub remote: Unit,
+}
+
+impl Unit {
+    /// Highest number of a device. OpenSSH's two values above it mean "any" and "error".
+    pub const MAX: u32 = 0x7fff_fffd;
+}
+
+impl FromStr for Tunnel {
+    type Err = InvalidValue;
+
+    /// `ethernet`, `point-to-point`, or `yes`, which is OpenSSH's other word for the latter.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "ethernet" => Ok(Self::Ethernet),
+            "point-to-point" | "yes" | "true" => Ok(Self::PointToPoint),
+            _ => Err(InvalidValue::new(
+                format!("{} is no kind of tunnel", quoted(text)),
+                "write `ethernet` or `point-to-point`",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Tunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PointToPoint => "point-to-point",
+            Self::Ethernet => "ethernet",
+        })
+    }
+}
+
+impl FromStr for Unit {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        if text == "any" {
+            return Ok(Self::Any);
+        }
+        whole(text, 0, Self::MAX).map(Self::Number).map_err(|_| {
+            let message = format!("{} is no number of a tunnel device", quoted(text));
+            InvalidValue::new(message, format!("write `any` or a number from 0 to {}", Self::MAX))
+        })
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Number(number) => number.fmt(f),
+        }
+    }
+}
+
+impl FromStr for TunnelDevice {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text.split_once(':') {
+            Some((local, remote)) => Ok(Self { local: local.parse()?, remote: remote.parse()? }),
+            None => Ok(Self { local: text.parse()?, remote: Unit::Any }),
+        }
+    }
+}
+
+impl fmt::Display for TunnelDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.local, self.remote)
+    }
+}
+
+text_scalar!(Tunnel, { "enum": ["ethernet", "point-to-point", "yes", true] });
+text_scalar!(Unit, { "anyOf": [{ "const": "any" }, { "type": "integer", "minimum": 0, "maximum": Unit::MAX }] });
+text_scalar!(TunnelDevice, { "type": ["string", "integer"], "pattern": "^(any|[0-9]+)(:(any|[0-9]+))?$" });
