@@ -1,12 +1,14 @@
 //! Tap and tun devices with the semantics of OpenSSH's `TunnelDevice`. The only crate with ioctls.
 
 mod attachment;
+pub mod faults;
 #[allow(unsafe_code)]
 mod ioctl;
 mod kernel;
 mod limits;
 pub mod memory;
 mod open;
+pub mod pcap;
 
 use std::io;
 use std::task::{Context, Poll};

@@ -104,8 +104,8 @@ impl Unit {
 ///
 /// A device that exists under the name is used, which needs no capability if it belongs to the user; what has been
 /// changed on it is set back when the [`KernelDevice`] is dropped. Otherwise one is created, and the kernel removes it
-/// when the [`KernelDevice`] is dropped or the process ends, however it ends. The interface is not set up and gets no
-/// address.
+/// when the [`KernelDevice`] is dropped or the process ends, however it ends; a child process that is being started
+/// at that moment delays it until its `exec`. The interface is not set up and gets no address.
 ///
 /// A device created with `multi_queue` is refused: attaching to it is never refused as busy, so two processes could
 /// take each other's frames.

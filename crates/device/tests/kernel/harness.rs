@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::resume_unwind;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const EXPERIMENTAL: [u8; 2] = [0x88, 0xb5];
 
 /// Runs `test` on a thread of its own in a new network namespace, which ends with the thread and its descriptors.
+///
+/// One at a time: a child process that another test is just starting has every descriptor until it executes its
+/// program, so a device closed in that moment lives on for a while.
 pub(crate) fn in_namespace(test: impl FnOnce() + Send + 'static) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let thread = thread::spawn(|| match unshare(CloneFlags::CLONE_NEWNET) {
         Ok(()) => test(),
         Err(error) => skip(&format!("no new network namespace: {error}; run as root")),

@@ -20,7 +20,7 @@ use crate::harness::{
 
 const SEGMENT: u16 = 1400;
 const DATAGRAM: usize = 60_000;
-const STREAM: usize = 20_000_000;
+const STREAM: usize = 8_000_000;
 
 #[test]
 fn a_udp_super_datagram_is_read_whole() {
