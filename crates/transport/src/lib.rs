@@ -1,3 +1,4 @@
 //! SSH sessions and the tunnel channels in them: client and server, stock and native.
 
+pub mod link;
 pub mod tunnel;
