@@ -153,3 +153,6 @@ fn explain_mismatch(interface: String, wanted: Mode) -> OpenError {
         _ => OpenError::NameTaken { interface, driver },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,7 @@ pub enum OpenError {
     Node(#[source] io::Error),
     #[error("unit {0} is out of range: use any or a number up to {max}", max = Unit::MAX)]
     UnitOutOfRange(u32),
-    #[error("`{0}` is no interface name: use 1 to 15 characters without space, `/`, `:` or `%`")]
+    #[error("{0:?} is no interface name: use 1 to 15 characters without space, `/`, `:` or `%`")]
     Name(String),
     #[error(
         "creating {what} needs CAP_NET_ADMIN: run as root, or have root run `ip tuntap add dev {example} mode {mode} user NAME` and name that device",
@@ -64,7 +64,7 @@ pub enum OpenError {
     )]
     NotOwner { interface: String, mode: Mode },
     #[error(
-        "{interface} is in use by another process: stop that one (`ss -lp`, `fuser /dev/net/tun`) or choose another unit"
+        "{interface} is in use by another process: stop that one (`fuser -v /dev/net/tun` lists them) or choose another unit"
     )]
     Busy { interface: String },
     #[error(
