@@ -18,6 +18,7 @@ use tapline_frame::{Mode, NetHeader};
 pub use kernel::KernelDevice;
 pub use limits::{MAX_FRAME, MIN_ETHERNET_FRAME};
 pub use open::{OffloadPolicy, OpenError, OpenRequest, Unit, open};
+pub use tapline_frame::Offloads;
 
 /// A network device as the transport sees it: frames in, frames out, never blocking.
 ///
@@ -73,15 +74,4 @@ pub struct FrameRef<'a> {
 pub struct Written {
     pub written: usize,
     pub dropped: usize,
-}
-
-/// Offloads that are switched on for a device.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Offloads {
-    /// Frames carry virtio-net headers at all, and partial checksums are accepted.
-    pub checksum: bool,
-    /// TCP super-frames over IPv4 and IPv6.
-    pub tso: bool,
-    /// UDP super-frames.
-    pub uso: bool,
 }

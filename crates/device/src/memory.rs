@@ -14,7 +14,7 @@ pub const CAPACITY: usize = 1000;
 
 /// A pair with every offload and queues of [`CAPACITY`] frames. What is written to one end is read from the other.
 pub fn pair(mode: Mode) -> (MemoryDevice, MemoryDevice) {
-    pair_with(mode, Offloads { checksum: true, tso: true, uso: true }, CAPACITY)
+    pair_with(mode, Offloads::ALL, CAPACITY)
 }
 
 /// A pair with these offloads and queues of `capacity` frames.

@@ -122,7 +122,7 @@ pub fn open(request: &OpenRequest) -> Result<KernelDevice, OpenError> {
     }
     let attachment = Attachment::new(&target, Header::None)?;
     attachment.refuse_offloads()?;
-    Ok(KernelDevice::new(attachment, target.mode, Offloads::default()))
+    Ok(KernelDevice::new(attachment, target.mode, Offloads::NONE))
 }
 
 /// What to attach to: a name that the kernel takes, or none for its own choice.

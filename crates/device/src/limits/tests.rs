@@ -2,8 +2,6 @@ use tapline_frame::NetHeader;
 
 use super::*;
 
-const ALL: Offloads = Offloads { checksum: true, tso: true, uso: true };
-
 fn plain(bytes: &[u8]) -> FrameRef<'_> {
     FrameRef { header: NetHeader::default(), bytes }
 }
@@ -28,9 +26,9 @@ fn work_that_the_device_does_not_do_is_refused() {
     let cases = [
         (header(Gso::None, false), Offloads::default()),
         (header(Gso::None, true), Offloads { checksum: true, ..Offloads::default() }),
-        (header(Gso::TcpV4, true), Offloads { uso: false, ..ALL }),
-        (header(Gso::TcpV6, true), Offloads { uso: false, ..ALL }),
-        (header(Gso::UdpL4, true), ALL),
+        (header(Gso::TcpV4, true), Offloads { uso: false, ..Offloads::ALL }),
+        (header(Gso::TcpV6, true), Offloads { uso: false, ..Offloads::ALL }),
+        (header(Gso::UdpL4, true), Offloads::ALL),
     ];
     for (index, (header, _)) in cases.iter().enumerate() {
         for (needed, (_, offloads)) in cases.iter().enumerate() {
