@@ -105,7 +105,7 @@ impl Sample {
     /// The frame as a kernel hands it over when it is an ordinary one with a partial checksum.
     pub(crate) fn partial(&self) -> (NetHeader, Vec<u8>) {
         let (header, frame) = self.super_frame(0);
-        (NetHeader { gso: Gso::None, gso_ecn: false, ..header }, frame)
+        (NetHeader { gso: Gso::None, gso_ecn: false, hdr_len: 0, ..header }, frame)
     }
 
     fn checksum_offset(&self) -> usize {
