@@ -1,4 +1,5 @@
 //! SSH sessions and the tunnel channels in them: client and server, stock and native.
 
 pub mod link;
+pub mod trust;
 pub mod tunnel;
