@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use crate::diagnostic::{Report, Span, quoted};
 use crate::document::Node;
 use crate::nearest::nearest;
-use crate::schema::{Element, missing};
+use crate::schema::{Element, is_misspelt, missing};
 use crate::value::{
     Bounded, HostTarget, InterfaceName, Mtu, Native, PermitTunnel, ProxyCommand, ProxyJump, PublicKey,
     Tunnel, UserName,
@@ -33,10 +33,11 @@ pub(crate) enum Keys<'a> {
 
 /// Checks one configuration, wherever in the document it stands.
 pub(crate) fn configuration(root: &Node, keys: Keys<'_>, report: &mut Report) {
-    let bridges: Vec<&str> = names(root.value("bridges"));
+    let bridges = names(root.value("bridges"));
+    let bridges = (!bridges.is_empty() || !is_misspelt(root, "bridges")).then_some(bridges);
     for (_, link) in entries(root.value("links")) {
         self::link(link, report);
-        endpoint(link, kind(link), &bridges, report);
+        endpoint(link, kind(link), bridges.as_deref(), report);
     }
     for (_, bridge) in entries(root.value("bridges")) {
         ipv6_needs_room(bridge, report);
@@ -44,7 +45,7 @@ pub(crate) fn configuration(root: &Node, keys: Keys<'_>, report: &mut Report) {
     if let Some(node) = root.value("server") {
         server(node, keys, report);
         for (_, accept) in entries(node.value("accept")) {
-            endpoint(accept, None, &bridges, report);
+            endpoint(accept, None, bridges.as_deref(), report);
         }
     }
     devices::check(root, report);
@@ -101,7 +102,8 @@ fn link(link: &Node, report: &mut Report) {
 }
 
 /// What a link has in common with what a server makes of one. The `tunnel` of the latter is the peer's to choose.
-fn endpoint(node: &Node, tunnel: Option<Tunnel>, bridges: &[&str], report: &mut Report) {
+/// `bridges` are those of the file, if it can be told which it has.
+fn endpoint(node: &Node, tunnel: Option<Tunnel>, bridges: Option<&[&str]>, report: &mut Report) {
     if tunnel == Some(Tunnel::PointToPoint) {
         for key in ["bridge", "macaddress"] {
             if let Some(value) = node.value(key) {
@@ -113,7 +115,9 @@ fn endpoint(node: &Node, tunnel: Option<Tunnel>, bridges: &[&str], report: &mut 
     }
     ipv6_needs_room(node, report);
     let Some((bridge, at)) = value::<InterfaceName>(node, "bridge") else { return };
-    if !bridges.contains(&bridge.as_str()) {
+    if let Some(bridges) = bridges
+        && !bridges.contains(&bridge.as_str())
+    {
         let hint = match nearest(bridge.as_str(), bridges.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
             None => {
@@ -123,7 +127,13 @@ fn endpoint(node: &Node, tunnel: Option<Tunnel>, bridges: &[&str], report: &mut 
         report.error(at, format!("the bridge `{bridge}` is not among `bridges`"), hint);
     }
     for key in ["addresses", "routes", "accept-ra", "link-local"] {
-        if let Some((name, _)) = entries(Some(node)).find(|(name, _)| name.text() == Some(key)) {
+        let Some((name, asked)) = entries(Some(node)).find(|(name, _)| name.text() == Some(key)) else {
+            continue;
+        };
+        // A port has none of these, so that saying so is right.
+        let is_none = asked.kind() == "a list" && asked.items().is_empty()
+            || matches!(bool::parse(asked, &mut Report::default()), Some(false));
+        if !is_none {
             let message = format!("a port of a bridge has no `{key}` of its own");
             report.error(name.span, message, format!("move it to `bridges: {bridge}:`, or remove `bridge`"));
         }
@@ -149,7 +159,7 @@ fn server(node: &Node, keys: Keys<'_>, report: &mut Report) {
         if accept.value("public-key").is_none() {
             match keys {
                 Keys::Written => missing(
-                    if accept.entries().is_empty() { name } else { accept },
+                    accept,
                     "public-key",
                     "add the line of the peer's .pub file: `public-key: ssh-ed25519 AAAA...`",
                     report,
@@ -201,6 +211,7 @@ fn accepting(node: &Node, report: &mut Report) {
             Some((PermitTunnel::PointToPoint, _)) => PermitTunnel::PointToPoint,
             _ => return,
         },
+        None if is_misspelt(node, "permit-tunnel") => return,
         None => PermitTunnel::No,
     };
     for (name, accept) in entries(node.value("accept")) {
@@ -216,9 +227,7 @@ fn accepting(node: &Node, report: &mut Report) {
             }
             _ => "the server permits no tunnel, so that this link is refused",
         };
-        if permit != PermitTunnel::No || !report.is_truncated() {
-            report.error(at, message, "add `permit-tunnel: ethernet` to `server`");
-        }
+        report.error(at, message, "add `permit-tunnel: ethernet` to `server`");
     }
 }
 

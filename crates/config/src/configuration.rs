@@ -46,7 +46,7 @@ section! {
         "trusted-user-ca-keys" => trusted_user_ca_keys: OneOrMany<PathPattern> = OneOrMany::none(),
         /// Names that may log in. Without this key any name may: names carry no Unix identity here.
         "permit-user" => permit_user: Option<Vec<UserName>> = None,
-        /// How long a peer may take to log in.
+        /// How long a peer may take to log in; 0 sets no limit.
         "login-grace-time" => login_grace_time: Duration = Duration::from_secs(120),
         /// How many connections may be logging in at once: start:rate:full.
         "max-startups" => max_startups: MaxStartups = MaxStartups::default(),

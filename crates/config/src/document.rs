@@ -22,6 +22,8 @@ const MAX_NODES: usize = 200_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) span: Span,
+    /// The key whose value this is; where this stands, when it is an item or the document.
+    pub(crate) name: Span,
     pub(crate) content: Content,
     /// Pieces below and including this one.
     nodes: usize,
@@ -155,7 +157,7 @@ impl Reader {
                 let empty =
                     style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 let content = if empty { Content::Null } else { Content::Scalar(text.into_owned()) };
-                self.add(Node { span, content, nodes: 1, height: 0 }, 1, anchor, report)
+                self.add(Node { span, name: span, content, nodes: 1, height: 0 }, 1, anchor, report)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 refuse_tag(tag.is_some(), span, report);
@@ -175,7 +177,12 @@ impl Reader {
                 }
                 None => {
                     report.error(span, "this alias stands inside what it names", "write the value out");
-                    self.add(Node { span, content: Content::Null, nodes: 1, height: 0 }, 1, 0, report)
+                    self.add(
+                        Node { span, name: span, content: Content::Null, nodes: 1, height: 0 },
+                        1,
+                        0,
+                        report,
+                    )
                 }
             },
             _ => Ok(()),
@@ -187,7 +194,7 @@ impl Reader {
         let nodes = children.iter().fold(1usize, |sum, child| sum.saturating_add(child.nodes));
         let height = children.iter().map(|child| child.height).max().unwrap_or(0).saturating_add(1);
         let content = if is_map { Content::Map(paired(children, report)) } else { Content::List(children) };
-        self.add(Node { span, content, nodes, height }, 1, anchor, report)
+        self.add(Node { span, name: span, content, nodes, height }, 1, anchor, report)
     }
 
     /// Puts a finished piece into its parent; `new` pieces of it have not been counted yet.
@@ -229,6 +236,7 @@ fn paired(children: Vec<Node>, report: &mut Report) -> Vec<(Node, Node)> {
     while let Some(key) = children.next() {
         // A missing value can only be the last one, where a syntax error cut the document.
         let Some(mut value) = children.next() else { break };
+        value.name = key.span;
         if matches!(value.content, Content::Null) && value.span.width == 0 {
             value.span = key.span;
         }

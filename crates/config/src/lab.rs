@@ -13,7 +13,7 @@ pub(crate) use self::check::check;
 use crate::configuration::Config;
 use crate::diagnostic::Report;
 use crate::document::Node;
-use crate::schema::{Definitions, Element, section};
+use crate::schema::{Definitions, Element, is_misspelt, section};
 use crate::value::{Bounded, InterfaceName, Mtu, Name, Route, ZonedAddr};
 
 section! {
@@ -160,7 +160,7 @@ impl Element for Check {
         match tried.as_slice() {
             [_] => {}
             [] => {
-                if !report.is_truncated() {
+                if !report.is_truncated() && !PROBES.iter().any(|probe| is_misspelt(node, probe)) {
                     let hint = "add `ping: ADDRESS`, `multicast: GROUP%INTERFACE` or `throughput: ADDRESS`";
                     report.error(node.span, "this check tries nothing", hint);
                 }

@@ -1,7 +1,5 @@
 //! Values back into YAML, in the block style that people write.
 
-use std::fmt::Write as _;
-
 use serde_json::Value as Json;
 
 /// `value` as a YAML document.
@@ -31,8 +29,13 @@ fn below(text: &mut String, value: &Json, indent: usize) {
         }
         Json::Array(items) => {
             for item in items {
-                let _ = write!(text, "{margin}-");
+                let start = text.len();
                 beside(text, item, indent);
+                // The first key of an item stands beside its dash.
+                let rest = text.split_off(start);
+                text.push_str(&margin);
+                text.push_str("- ");
+                text.push_str(rest.trim_start());
             }
         }
         _ => {}

@@ -22,7 +22,7 @@ pub(crate) trait Element: Sized {
     /// The value of `node`. Reports every mistake below it; `None` says that at least one was reported.
     fn parse(node: &Node, report: &mut Report) -> Option<Self>;
 
-    /// What [`Element::parse`] reads back as the same value; null stands for a key that is left out.
+    /// What [`Element::parse`] reads back as the same value. Keys at their defaults are left out.
     fn to_json(&self) -> Json;
 
     /// What the JSON Schema says; sections add themselves to `definitions`.
@@ -127,12 +127,18 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Reports that `key` is missing in `node`, unless the document was cut before it could come.
+/// Reports that `key` is missing in `node`, unless it is there misspelt, or the document was cut before it could come.
 pub(crate) fn missing(node: &Node, key: &str, hint: &str, report: &mut Report) {
-    if !report.is_truncated() {
-        let hint = if hint.is_empty() { format!("add `{key}: ...` here") } else { hint.to_owned() };
-        report.error(node.span, format!("the key `{key}` is missing"), hint);
+    if !report.is_truncated() && !is_misspelt(node, key) {
+        let hint = if hint.is_empty() { format!("add `{key}: ...`") } else { hint.to_owned() };
+        report.error(node.name, format!("the key `{key}` is missing"), hint);
     }
+}
+
+/// Whether another key of `node` was probably meant to be `key`; that one is reported where it stands.
+pub(crate) fn is_misspelt(node: &Node, key: &str) -> bool {
+    let mut names = node.entries().iter().filter_map(|(name, _)| name.text());
+    names.any(|name| name != key && nearest(name, [key]).is_some())
 }
 
 fn suggestion(name: &str, known: &[&str]) -> String {
@@ -215,8 +221,12 @@ macro_rules! section {
             fn to_json(&self) -> serde_json::Value {
                 let mut keys = serde_json::Map::new();
                 $($( keys.insert($rkey.to_owned(), $crate::schema::Element::to_json(&self.$rfield)); )*)?
-                $( keys.insert($okey.to_owned(), $crate::schema::Element::to_json(&self.$ofield)); )*
-                keys.retain(|_, value| !value.is_null());
+                $(
+                    let default: $otype = $default;
+                    if self.$ofield != default {
+                        keys.insert($okey.to_owned(), $crate::schema::Element::to_json(&self.$ofield));
+                    }
+                )*
                 serde_json::Value::Object(keys)
             }
 

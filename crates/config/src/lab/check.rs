@@ -9,7 +9,7 @@ use super::PROBES;
 use crate::check::{Keys, configuration, entries, items, names, unknown_name, value};
 use crate::diagnostic::{Report, quoted};
 use crate::document::{Node, START};
-use crate::schema::missing;
+use crate::schema::{is_misspelt, missing};
 use crate::value::{InterfaceName, Name, ZonedAddr};
 
 /// Keys that belong to one probe each, and whether it needs them.
@@ -24,14 +24,15 @@ const BELONGS: [(&str, &str, bool); 4] = [
 pub(crate) fn check(root: &Node, report: &mut Report) {
     let hosts = names(root.value("hosts"));
     let networks = names(root.value("networks"));
-    if hosts.is_empty() && !report.is_truncated() {
+    if hosts.is_empty() && !is_misspelt(root, "hosts") {
         report.error(START, "a lab without hosts", "add `hosts:` and at least one name below it");
     }
     let mut addresses: HashMap<(&str, IpAddr), &str> = HashMap::new();
     for (name, host) in entries(root.value("hosts")) {
         for (network, attachment) in entries(host.value("interfaces")) {
             let (Some(name), Some(wanted)) = (name.text(), network.text()) else { continue };
-            if !networks.contains(&wanted) && wanted.parse::<InterfaceName>().is_ok() {
+            let is_known = networks.contains(&wanted) || is_misspelt(root, "networks");
+            if !is_known && wanted.parse::<InterfaceName>().is_ok() {
                 let message = format!("the network {} is not among `networks`", quoted(wanted));
                 report.error(network.span, message, unknown_name(wanted, &networks));
             }

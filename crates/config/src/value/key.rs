@@ -11,14 +11,15 @@ use crate::diagnostic::quoted;
 use crate::nearest::nearest;
 
 /// The key types that a modern `ssh-keygen` makes; DSA is gone from OpenSSH too.
-const ALGORITHMS: [&str; 7] = [
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "ssh-rsa",
-    "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com",
+/// With each the number of SSH strings in the key, its type included.
+const ALGORITHMS: [(&str, usize); 7] = [
+    ("ssh-ed25519", 2),
+    ("ecdsa-sha2-nistp256", 3),
+    ("ecdsa-sha2-nistp384", 3),
+    ("ecdsa-sha2-nistp521", 3),
+    ("ssh-rsa", 3),
+    ("sk-ssh-ed25519@openssh.com", 3),
+    ("sk-ecdsa-sha2-nistp256@openssh.com", 4),
 ];
 
 /// One line of a `.pub` file: type, key and comment. The type is known and is the one that the key itself names
@@ -56,8 +57,8 @@ impl FromStr for PublicKey {
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let mut parts = text.trim().splitn(3, [' ', '\t']);
         let word = parts.next().unwrap_or_default();
-        let Some(algorithm) = ALGORITHMS.iter().find(|known| **known == word) else {
-            let hint = match nearest(word, ALGORITHMS) {
+        let Some(&(algorithm, strings)) = ALGORITHMS.iter().find(|(known, _)| *known == word) else {
+            let hint = match nearest(word, ALGORITHMS.map(|(known, _)| known)) {
                 _ if text.contains("PRIVATE KEY") => {
                     "this is a private key; write the line of its .pub file".to_owned()
                 }
@@ -66,8 +67,10 @@ impl FromStr for PublicKey {
             };
             return Err(InvalidValue::new(format!("{} begins no public key", quoted(word)), hint));
         };
-        let blob =
-            parts.next().and_then(|word| STANDARD.decode(word).ok()).filter(|blob| names(blob, algorithm));
+        let blob = parts
+            .next()
+            .and_then(|word| STANDARD.decode(word).ok())
+            .filter(|blob| is_whole(blob, algorithm, strings));
         let blob = blob.ok_or_else(|| {
             InvalidValue::new(
                 format!("this is not a whole {algorithm} key"),
@@ -78,12 +81,20 @@ impl FromStr for PublicKey {
     }
 }
 
-/// Whether a key begins with its type as an SSH string and has more behind it.
-fn names(blob: &[u8], algorithm: &str) -> bool {
-    let length = blob.split_first_chunk().map(|(length, rest)| (u32::from_be_bytes(*length) as usize, rest));
-    length.is_some_and(|(length, rest)| {
-        length == algorithm.len() && rest.len() > length && rest.starts_with(algorithm.as_bytes())
-    })
+/// Whether `blob` is exactly so many SSH strings (RFC 4251, section 5), none of them empty and its type the first.
+fn is_whole(blob: &[u8], algorithm: &str, strings: usize) -> bool {
+    let mut rest = blob;
+    let mut count = 0;
+    while let Some((length, behind)) = rest.split_first_chunk() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        let Some((string, behind)) = behind.split_at_checked(length) else { return false };
+        if string.is_empty() || count == 0 && string != algorithm.as_bytes() {
+            return false;
+        }
+        count += 1;
+        rest = behind;
+    }
+    rest.is_empty() && count == strings
 }
 
 impl fmt::Display for PublicKey {

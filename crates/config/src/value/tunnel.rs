@@ -3,9 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde_json::{Value as Json, json};
+
 use super::number::whole;
 use super::{InvalidValue, text_scalar};
 use crate::diagnostic::quoted;
+use crate::schema::Scalar;
 
 /// What a link carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,6 +108,22 @@ impl fmt::Display for TunnelDevice {
     }
 }
 
-text_scalar!(Tunnel, { "enum": ["ethernet", "point-to-point", "yes", true] });
-text_scalar!(Unit, { "anyOf": [{ "const": "any" }, { "type": "integer", "minimum": 0, "maximum": Unit::MAX }] });
 text_scalar!(TunnelDevice, { "type": ["string", "integer"], "pattern": "^(any|[0-9]+)(:(any|[0-9]+))?$" });
+text_scalar!(Tunnel, { "enum": ["ethernet", "point-to-point", "yes", true] });
+
+impl Scalar for Unit {
+    fn from_text(text: &str) -> Result<Self, InvalidValue> {
+        text.parse()
+    }
+
+    fn to_json(&self) -> Json {
+        match *self {
+            Self::Any => "any".into(),
+            Self::Number(number) => number.into(),
+        }
+    }
+
+    fn schema() -> Json {
+        json!({ "anyOf": [{ "const": "any" }, { "type": "integer", "minimum": 0, "maximum": Self::MAX }] })
+    }
+}
