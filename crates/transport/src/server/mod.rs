@@ -1,0 +1,147 @@
+//! The accepting side of SSH. It serves tunnels and nothing else.
+//!
+//! [`Listener::bind`] takes the addresses, [`serve`] answers on them until the [`ServerHandle`] is told to shut down.
+//! One thread accepts; each connection then has a thread of its own, on which its channels and devices live. Before that,
+//! [`gate`] decides whether it is let in at all. A client that has authenticated may ask for tunnels; the program is
+//! then sent a [`DeviceRequest`] and answers with a device.
+
+mod algorithms;
+mod authentication;
+mod connection;
+pub mod gate;
+mod handler;
+mod host_key;
+mod listener;
+mod log;
+mod options;
+mod policy;
+mod reception;
+mod socket;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use russh_channels::ChannelId;
+use tapline_device::Unit;
+use tapline_frame::Mode;
+use tokio::sync::oneshot;
+
+use crate::tunnel::{ClosedReason, Counters, Dialect, Lease};
+
+pub use host_key::{HostKeyError, create_host_key, load_host_certificate, load_host_key};
+pub use listener::{BindError, Listener};
+pub use options::{AcceptedKey, ClientAlive, MaxStartups, Options, Penalties, PermitTunnel, RekeyLimit};
+pub use reception::{ServeError, ServerHandle, serve};
+
+/// One SSH connection of a server, for as long as the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(u64);
+
+/// Who is at the other end of an authenticated session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    pub session: SessionId,
+    /// What people call it: the name under `accept`, else the key's comment, the certificate's identity, or its
+    /// fingerprint. Printable.
+    pub name: String,
+    /// The user name it logged in with; no account of this host. Printable.
+    pub user: String,
+    pub address: SocketAddr,
+    /// Of its public key, `SHA256:...`.
+    pub fingerprint: String,
+    /// The name under `accept`, if its key has one.
+    pub accept: Option<String>,
+}
+
+/// A peer may have a tunnel and asks for its device.
+///
+/// The device is ready for use when the answer comes: bridge, addresses and routes are the program's work. The peer
+/// waits meanwhile, and after ten seconds the tunnel is refused; a lease that comes later goes home at once.
+#[derive(Debug)]
+pub struct DeviceRequest {
+    pub peer: Arc<Peer>,
+    pub mode: Mode,
+    /// Which tun or tap the peer gets, by its own wish and its key's.
+    pub unit: Unit,
+    pub dialect: Dialect,
+    /// The MTU of the peer's device in bytes, without the Ethernet header, if it says so.
+    pub mtu: Option<u32>,
+    /// What the tunnel will have carried.
+    pub counters: Arc<Counters>,
+    pub reply: oneshot::Sender<Result<Lease, DeviceRefused>>,
+}
+
+/// Why the program gives no device. Goes to the log, and to Tapline peers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DeviceRefused(pub String);
+
+/// What a server tells the program. Connections that never authenticate appear in the log alone.
+#[derive(Debug)]
+pub enum Event {
+    Authenticated(Arc<Peer>),
+    TunnelOpened(OpenedTunnel),
+    TunnelClosed {
+        peer: Arc<Peer>,
+        channel: ChannelId,
+        /// The interface.
+        device: String,
+        reason: TunnelEnd,
+    },
+    /// The last event of a session. All its devices are home.
+    Disconnected {
+        peer: Arc<Peer>,
+        reason: SessionEnd,
+    },
+}
+
+/// A tunnel that frames can pass.
+#[derive(Debug, Clone)]
+pub struct OpenedTunnel {
+    pub peer: Arc<Peer>,
+    /// Its number within the session.
+    pub channel: ChannelId,
+    /// The interface.
+    pub device: String,
+    pub mode: Mode,
+    pub dialect: Dialect,
+    pub counters: Arc<Counters>,
+}
+
+/// Why a tunnel ended.
+#[derive(Debug, thiserror::Error)]
+pub enum TunnelEnd {
+    #[error(transparent)]
+    Closed(#[from] ClosedReason),
+    #[error("its SSH session ended")]
+    Session,
+}
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionEnd {
+    #[error("the client closed the connection")]
+    Client,
+    /// By [`ServerHandle::disconnect`] or [`ServerHandle::shutdown`].
+    #[error("{0}")]
+    Ordered(String),
+    #[error("the client answers no keepalive requests")]
+    Unresponsive,
+    #[error("no authentication within the login grace time")]
+    GraceExceeded,
+    #[error(transparent)]
+    Ssh(russh_channels::Error),
+    #[error("the connection cannot be served: {0}")]
+    Start(#[source] io::Error),
+    /// The session's task panicked. A bug of ours.
+    #[error("the session ended by an internal fault; please report it with the log")]
+    Crash,
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

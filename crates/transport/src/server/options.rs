@@ -1,0 +1,159 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use russh_channels::keys::{Certificate, PrivateKey, PublicKey};
+use tapline_frame::Mode;
+
+/// How a server behaves: `sshd_config`'s words, resolved. Files that a log-in needs are named here and read anew for
+/// each attempt, so that what they take back is taken back at once.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// At least one; see [`super::load_host_key`].
+    pub host_keys: Vec<PrivateKey>,
+    /// Each belongs to one of the host keys and is offered before it.
+    pub host_certificates: Vec<Certificate>,
+    pub permit_tunnel: PermitTunnel,
+    /// In OpenSSH's format; files that do not exist are passed over.
+    pub authorized_keys_files: Vec<PathBuf>,
+    /// Files of authorities whose certificates admit the users they name (`TrustedUserCAKeys`).
+    pub trusted_user_ca_keys: Vec<PathBuf>,
+    /// Keys that are authorized without a file, under a name.
+    pub accept: Vec<AcceptedKey>,
+    /// User names that may log in; `None` is any, as no account of this host is involved.
+    pub permit_users: Option<Vec<String>>,
+    /// How long a client may take to authenticate; zero is for ever.
+    pub login_grace_time: Duration,
+    pub max_startups: MaxStartups,
+    /// Unauthenticated connections from one source (an IPv4 address, an IPv6 /64) at a time.
+    pub per_source_max_startups: usize,
+    /// `None` switches penalties off.
+    pub per_source_penalties: Option<Penalties>,
+    /// Rejected attempts to authenticate before the connection ends.
+    pub max_auth_tries: usize,
+    /// Connections at a time, authenticated ones included; each has a thread.
+    pub max_connections: usize,
+    pub client_alive: Option<ClientAlive>,
+    pub rekey: RekeyLimit,
+}
+
+/// A key that `server.accept` of the configuration names.
+#[derive(Debug, Clone)]
+pub struct AcceptedKey {
+    pub name: String,
+    pub key: PublicKey,
+}
+
+/// `PermitTunnel`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PermitTunnel {
+    #[default]
+    No,
+    PointToPoint,
+    Ethernet,
+    Yes,
+}
+
+/// `MaxStartups`, start:rate:full: from `start` unauthenticated connections on, new ones are dropped with a probability
+/// that grows from `rate` per cent to certainty at `full`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxStartups {
+    pub start: usize,
+    pub rate: u8,
+    pub full: usize,
+}
+
+/// `PerSourcePenalties`: for how long a source is kept out after what one of its connections did. Penalties add up, up
+/// to `max`, and bite once they reach `min`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Penalties {
+    /// The session ended by a fault of ours that the client may have caused.
+    pub crash: Duration,
+    /// Authentication was tried and failed.
+    pub auth_fail: Duration,
+    /// The user may not log in.
+    pub invalid_user: Duration,
+    /// The connection ended without an attempt.
+    pub no_auth: Duration,
+    pub grace_exceeded: Duration,
+    pub min: Duration,
+    pub max: Duration,
+    /// Sources remembered; beyond it the penalty that ends first is forgotten.
+    pub max_sources: usize,
+}
+
+/// `ClientAliveInterval` and `ClientAliveCountMax`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAlive {
+    pub interval: Duration,
+    /// Requests without any answer before the connection ends; zero is no limit.
+    pub count_max: usize,
+}
+
+/// `RekeyLimit`: bytes in either direction, and time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RekeyLimit {
+    /// At most 1 GiB; more is taken as that.
+    pub bytes: usize,
+    pub time: Duration,
+}
+
+impl Options {
+    /// OpenSSH's defaults, and nobody who may log in.
+    pub fn new(host_keys: Vec<PrivateKey>) -> Self {
+        Self {
+            host_keys,
+            host_certificates: Vec::new(),
+            permit_tunnel: PermitTunnel::default(),
+            authorized_keys_files: Vec::new(),
+            trusted_user_ca_keys: Vec::new(),
+            accept: Vec::new(),
+            permit_users: None,
+            login_grace_time: Duration::from_secs(120),
+            max_startups: MaxStartups::default(),
+            per_source_max_startups: 10,
+            per_source_penalties: Some(Penalties::default()),
+            max_auth_tries: 6,
+            max_connections: 1024,
+            client_alive: None,
+            rekey: RekeyLimit::default(),
+        }
+    }
+}
+
+impl PermitTunnel {
+    pub fn permits(self, mode: Mode) -> bool {
+        match self {
+            Self::No => false,
+            Self::PointToPoint => mode == Mode::PointToPoint,
+            Self::Ethernet => mode == Mode::Ethernet,
+            Self::Yes => true,
+        }
+    }
+}
+
+impl Default for MaxStartups {
+    fn default() -> Self {
+        Self { start: 10, rate: 30, full: 100 }
+    }
+}
+
+impl Default for Penalties {
+    fn default() -> Self {
+        Self {
+            crash: Duration::from_secs(90),
+            auth_fail: Duration::from_secs(5),
+            invalid_user: Duration::from_secs(5),
+            no_auth: Duration::from_secs(1),
+            grace_exceeded: Duration::from_secs(10),
+            min: Duration::from_secs(15),
+            max: Duration::from_secs(600),
+            max_sources: 65_536,
+        }
+    }
+}
+
+impl Default for RekeyLimit {
+    fn default() -> Self {
+        Self { bytes: 1 << 30, time: Duration::from_secs(3600) }
+    }
+}

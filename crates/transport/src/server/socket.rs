@@ -1,0 +1,58 @@
+use std::io;
+use std::net::TcpStream as StdStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// What the kernel holds unsent, in bytes. More would stand in a queue that nothing manages.
+const NOT_SENT_LOW_WATER: u32 = 128 << 10;
+
+/// A connection that tells when the session has begun to shut it down: russh then waits for the client to close its
+/// side, for as long as that takes.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    closing: Arc<Notify>,
+}
+
+impl Socket {
+    /// Must be called within the runtime that is to serve it.
+    pub(super) fn new(stream: StdStream) -> io::Result<(Self, Arc<Notify>)> {
+        let options = socket2::SockRef::from(&stream);
+        options.set_tcp_nodelay(true)?;
+        options.set_keepalive(true)?;
+        options.set_tcp_notsent_lowat(NOT_SENT_LOW_WATER)?;
+        let closing = Arc::new(Notify::new());
+        Ok((Self { stream: TcpStream::from_std(stream)?, closing: Arc::clone(&closing) }, closing))
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.closing.notify_one();
+        Pin::new(&mut this.stream).poll_shutdown(cx)
+    }
+}
