@@ -1,5 +1,8 @@
 //! Certificates of OpenSSH (its PROTOCOL.certkeys): whether one is valid for a host or a user.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
 use ssh_key::{Algorithm, Certificate, HashAlg, certificate::CertType, public::KeyData};

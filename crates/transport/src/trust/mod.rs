@@ -15,6 +15,8 @@ pub mod certificate;
 pub mod host_key;
 pub mod known_hosts;
 
+#[cfg(test)]
+mod fixtures;
 mod key_text;
 mod network;
 mod pattern;

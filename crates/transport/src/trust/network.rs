@@ -1,5 +1,8 @@
 //! Lists of addresses: `from=` of `authorized_keys` and `source-address` of certificates.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 
 use thiserror::Error;

@@ -1,5 +1,8 @@
 //! OpenSSH's patterns: `*`, `?`, and comma-separated lists with negation.
 
+#[cfg(test)]
+mod tests;
+
 /// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.
 ///
 /// Takes time in proportion to the product of the lengths at worst.

@@ -1,1 +1,287 @@
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, thread};
 
+use proptest::prelude::*;
+use ssh_key::{Algorithm, EcdsaCurve, HashAlg, certificate::CertType};
+
+use super::{AppendError, Host, KnownHosts, LineProblem, Problem, Verdict, append, line};
+use crate::trust::{
+    Offered,
+    certificate::CertificateError,
+    fixtures::{CA, HOST, HOST_OK, KNOWN_HOSTS_HASHED, NOW, USER, at, certificate, key, parsed, sign, text},
+};
+
+const FILE: &str = "known_hosts";
+const BERLIN: Host<'static> = Host { name: "berlin.example.org", port: 22, alias: None };
+
+fn known(text: &str) -> KnownHosts {
+    let mut known = KnownHosts::new();
+    known.add(Path::new(FILE), text);
+    known
+}
+
+fn on_port(port: u16) -> Host<'static> {
+    Host { port, ..BERLIN }
+}
+
+fn check(lines: &str, host: Host<'_>, seed: u8) -> Verdict {
+    known(lines).check(&host, Offered::Key(&key(seed)), NOW)
+}
+
+fn found(line: usize) -> Verdict {
+    Verdict::Known { location: at(FILE, line) }
+}
+
+const UNKNOWN: Verdict = Verdict::Unknown { certificate: None };
+
+#[test]
+fn plain_names_lists_and_wildcards() {
+    let key = text(1);
+    for (hosts, expected) in [
+        ("berlin.example.org", true),
+        ("BERLIN.example.org", true),
+        ("leipzig,berlin.example.org,192.0.2.1", true),
+        ("*.example.org", true),
+        ("berlin.example.?rg", true),
+        ("*.example.org,!berlin.*", false),
+        ("!berlin.*,*.example.org", false),
+        ("berlin", false),
+        ("[berlin.example.org]:2222", false),
+    ] {
+        let verdict = check(&format!("{hosts} {key} a comment"), BERLIN, 1);
+        assert_eq!(verdict, if expected { found(1) } else { UNKNOWN }, "{hosts}");
+    }
+}
+
+#[test]
+fn comments_blank_lines_and_odd_blanks() {
+    let lines = format!("# berlin.example.org {}\n\n\t berlin.example.org \t {}  x\r\n", text(2), text(1));
+    assert_eq!(check(&lines, BERLIN, 1), found(3));
+    assert!(known(&lines).problems().is_empty());
+}
+
+#[test]
+fn ports_are_part_of_the_name_and_fall_back_to_it() {
+    let lines = format!("[berlin.example.org]:2222 {}\nberlin.example.org {}", text(1), text(2));
+    assert_eq!(check(&lines, on_port(2222), 1), found(1));
+    assert_eq!(check(&lines, BERLIN, 2), found(2));
+    assert_eq!(
+        check(&lines, on_port(2200), 2),
+        found(2),
+        "the key of the name alone counts for another port"
+    );
+    assert_eq!(check(&lines, on_port(2200), 3), UNKNOWN, "but another key there has not changed");
+    assert!(matches!(check(&lines, on_port(2222), 2), Verdict::Changed { .. }));
+}
+
+#[test]
+fn an_alias_replaces_name_and_port() {
+    let lines = format!("lab {}", text(1));
+    assert_eq!(check(&lines, Host { alias: Some("Lab"), ..on_port(2222) }, 1), found(1));
+}
+
+#[test]
+fn hashed_names_of_ssh_keygen() {
+    let known = known(KNOWN_HOSTS_HASHED);
+    let (host, user) = (parsed(HOST), parsed(USER));
+    assert_eq!(known.check(&BERLIN, Offered::Key(&host), NOW), found(1));
+    let leipzig = Host { name: "Leipzig.example.org", port: 2222, alias: None };
+    assert_eq!(known.check(&leipzig, Offered::Key(&user), NOW), found(2));
+    assert_eq!(known.check(&Host { port: 22, ..leipzig }, Offered::Key(&user), NOW), UNKNOWN);
+}
+
+#[test]
+fn another_key_means_changed_and_names_the_one_of_its_kind() {
+    let lines = format!("berlin.example.org {HOST}berlin.example.org {}", text(1));
+    match check(&lines, BERLIN, 2) {
+        Verdict::Changed { location, known, certificate: None } => {
+            assert_eq!((location, known), (at(FILE, 2), key(1)));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(check(&lines, BERLIN, 1), found(2), "any of several keys will do");
+}
+
+#[test]
+fn revoked_keys_are_revoked_wherever_they_are_known() {
+    let lines = format!("berlin.example.org {0}\n@revoked * {0}", text(1));
+    let revoked = Verdict::Revoked { location: at(FILE, 2) };
+    assert_eq!(check(&lines, BERLIN, 1), revoked);
+    assert_eq!(check(&lines, on_port(2222), 1), revoked);
+    let other_host = format!("berlin.example.org {0}\n@revoked leipzig {0}", text(1));
+    assert_eq!(check(&other_host, BERLIN, 1), found(1));
+    let by_name = format!("@revoked berlin.example.org {}", text(1));
+    assert_eq!(check(&by_name, on_port(2222), 1), Verdict::Revoked { location: at(FILE, 1) });
+}
+
+#[test]
+fn earlier_files_come_first() {
+    let mut both = known(&format!("berlin.example.org {}", text(1)));
+    both.add(Path::new("/etc/ssh/ssh_known_hosts"), &format!("berlin.example.org {}", text(2)));
+    assert_eq!(both.check(&BERLIN, Offered::Key(&key(1)), NOW), found(1));
+    let global = Verdict::Known { location: at("/etc/ssh/ssh_known_hosts", 1) };
+    assert_eq!(both.check(&BERLIN, Offered::Key(&key(2)), NOW), global);
+    match both.check(&BERLIN, Offered::Key(&key(3)), NOW) {
+        Verdict::Changed { location, .. } => assert_eq!(location, at(FILE, 1)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn certificates_of_a_trusted_authority() {
+    let lines = known(&format!("@cert-authority *.example.org {CA}"));
+    let cert = certificate(HOST_OK);
+    let accepted = Verdict::CertificateAccepted { authority: at(FILE, 1), key_id: "host-1".into() };
+    assert_eq!(lines.check(&BERLIN, Offered::Certificate(&cert), NOW), accepted);
+    assert_eq!(
+        lines.check(&on_port(2222), Offered::Certificate(&cert), NOW),
+        accepted,
+        "CAs are listed without port"
+    );
+    assert!(lines.has_authority(&BERLIN));
+    let other = Host { name: "leipzig.example.org", ..BERLIN };
+    assert!(matches!(
+        lines.check(&other, Offered::Certificate(&cert), NOW),
+        Verdict::Unknown { certificate: Some(CertificateError::NotAPrincipal { .. }) }
+    ));
+    let elsewhere = Host { name: "berlin.example.net", ..BERLIN };
+    assert_eq!(lines.check(&elsewhere, Offered::Certificate(&cert), NOW), UNKNOWN);
+    assert!(!lines.has_authority(&elsewhere));
+    assert_eq!(lines.check(&BERLIN, Offered::Key(&parsed(CA)), NOW), UNKNOWN, "an authority is no host key");
+}
+
+#[test]
+fn a_certificate_that_does_not_help_leaves_its_key() {
+    let expired = sign(CertType::Host, &["berlin.example.org"], |_| ());
+    let lines = format!("@cert-authority * {}\nberlin.example.org {}", text(9), text(1));
+    assert_eq!(known(&lines).check(&BERLIN, Offered::Certificate(&expired), NOW + 100), found(2));
+    let lines = format!("@cert-authority * {}\nberlin.example.org {}", text(9), text(2));
+    assert!(matches!(
+        known(&lines).check(&BERLIN, Offered::Certificate(&expired), NOW + 100),
+        Verdict::Changed { certificate: Some(CertificateError::Expired { .. }), .. }
+    ));
+}
+
+#[test]
+fn a_revoked_authority_or_key_refuses_the_certificate() {
+    let cert = sign(CertType::Host, &["berlin.example.org"], |_| ());
+    for revoked in [9, 1] {
+        let lines = format!("@cert-authority * {}\n@revoked * {}", text(9), text(revoked));
+        assert_eq!(
+            known(&lines).check(&BERLIN, Offered::Certificate(&cert), NOW),
+            Verdict::Revoked { location: at(FILE, 2) }
+        );
+    }
+}
+
+#[test]
+fn unusable_lines_are_told_and_pass() {
+    let key = text(1);
+    let lines = format!(
+        "@unheard-of * {key}\n@cert-authority @revoked * {key}\nberlin.example.org\nberlin.example.org ssh-ed25519 AAAA\n\
+         |1|c2FsdA==|aGFzaA== {key}\n|2|x {key}\n@revoked * future-type AAAA\nberlin.example.org future-type AAAA\n\
+         berlin.example.org {key}"
+    );
+    let known = known(&lines);
+    let lines: Vec<usize> = known
+        .problems()
+        .iter()
+        .map(|problem| match problem {
+            Problem::Line { location, .. } => location.line,
+            Problem::File { .. } => 0,
+        })
+        .collect();
+    assert_eq!(lines, [1, 2, 3, 4, 5, 6, 7]);
+    assert!(matches!(known.problems()[4], Problem::Line { problem: LineProblem::Hash, .. }));
+    assert_eq!(known.check(&BERLIN, Offered::Key(&super::super::fixtures::key(1)), NOW), found(9));
+}
+
+#[test]
+fn known_kinds_of_keys_are_preferred() {
+    let known = known(&format!("berlin.example.org {HOST}leipzig.example.org {CA}"));
+    let ecdsa = Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 };
+    let rsa = Algorithm::Rsa { hash: Some(HashAlg::Sha512) };
+    let supported = [Algorithm::Ed25519, rsa.clone(), ecdsa.clone()];
+    assert_eq!(known.prefer_known(&BERLIN, &supported), [ecdsa.clone(), Algorithm::Ed25519, rsa]);
+    assert_eq!(known.known_algorithms(&on_port(2222)), [ecdsa]);
+    let nowhere = Host { name: "nowhere", ..BERLIN };
+    assert_eq!(known.prefer_known(&nowhere, &supported), supported);
+}
+
+#[test]
+fn lines_to_store() {
+    let salt = [0x5a; 20];
+    assert_eq!(line(&BERLIN, &key(1), None).unwrap(), format!("berlin.example.org {}", text(1)));
+    let with_port = line(&Host { name: "2001:DB8::1", port: 2222, alias: None }, &key(1), None).unwrap();
+    assert_eq!(with_port, format!("[2001:db8::1]:2222 {}", text(1)));
+    let hashed = line(&BERLIN, &key(1), Some(&salt)).unwrap();
+    assert!(hashed.starts_with("|1|WlpaWlpaWlpaWlpaWlpaWlpaWlo=|"), "{hashed}");
+    assert_eq!(check(&hashed, BERLIN, 1), found(1));
+    for name in ["", "a b", "a,b", "*", "!a", "a\nb", "[a]", "|1|x", "@revoked", "#a"] {
+        let error = line(&Host { name, ..BERLIN }, &key(1), None);
+        assert!(matches!(error, Err(AppendError::Name(_))), "{name:?} was stored");
+    }
+}
+
+#[test]
+fn storing_makes_private_files_and_keeps_what_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join(".ssh/known_hosts");
+    append(&file, &BERLIN, &key(1), false).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!(mode(file.parent().unwrap()), 0o700);
+
+    // As an editor may leave it: without the last newline.
+    fs::write(&file, format!("leipzig.example.org {}", text(2))).unwrap();
+    append(&file, &BERLIN, &key(1), true).unwrap();
+    append(&file, &BERLIN, &key(1), true).unwrap();
+    let stored = fs::read_to_string(&file).unwrap();
+    assert_eq!(stored.lines().count(), 2, "{stored}");
+    let known = KnownHosts::read([&file, &directory.path().join("missing")]);
+    assert!(known.problems().is_empty());
+    assert!(matches!(known.check(&BERLIN, Offered::Key(&key(1)), NOW), Verdict::Known { .. }));
+    let leipzig = Host { name: "leipzig.example.org", ..BERLIN };
+    assert!(matches!(known.check(&leipzig, Offered::Key(&key(2)), NOW), Verdict::Known { .. }));
+}
+
+#[test]
+fn storing_at_once_stores_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("known_hosts");
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| append(&file, &BERLIN, &key(1), true).unwrap());
+        }
+    });
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let known = KnownHosts::read([directory.path()]);
+    assert!(matches!(known.problems(), [Problem::File { .. }]));
+    assert!(append(directory.path(), &BERLIN, &key(1), false).is_err());
+}
+
+proptest! {
+    #[test]
+    fn what_is_stored_is_found(name in "[a-zA-Z0-9.:-]{1,30}", port in 1u16.., seed: u8, salt: Option<[u8; 20]>) {
+        let host = Host { name: &name, port, alias: None };
+        let line = line(&host, &key(seed), salt.as_ref()).unwrap();
+        prop_assert_eq!(check(&line, host, seed), found(1));
+        prop_assert!(check(&line, host, seed.wrapping_add(1)) != found(1), "another key is known");
+    }
+
+    #[test]
+    fn nothing_panics(text in "(@?[ -~\t|]{0,40}\n){0,5}") {
+        check(&text, on_port(2222), 1);
+    }
+}
+
+#[test]
+fn the_fuzz_corpus_replays() {
+    crate::trust::fixtures::each_of_corpus("known_hosts", |bytes| {
+        check(&String::from_utf8_lossy(bytes), on_port(2222), 1);
+    });
+}
