@@ -7,7 +7,7 @@ mod syntax;
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, StrInput};
+use granit_parser::{Event, Options, Parser, ScalarStyle};
 
 use crate::diagnostic::{Report, Span, quoted};
 
@@ -93,13 +93,7 @@ pub(crate) fn read(text: &str, report: &mut Report) -> Option<Node> {
         report.error(START, message, "is this the right file?");
         return None;
     }
-    let mut options: Options = granit_parser::options! {
-        block_nesting_limit: MAX_DEPTH,
-        flow_nesting_limit: MAX_DEPTH,
-    };
-    options.set_emit_comments(false);
-    Reader { open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None }
-        .read(Parser::new_from_str_with_options(text, options), report)
+    Reader { open: Vec::new(), anchors: HashMap::new(), nodes: 0, root: None }.read(text, report)
 }
 
 /// Where something stands that is wrong with the file as a whole.
@@ -122,17 +116,18 @@ struct Reader {
 }
 
 impl Reader {
-    fn read<'a>(mut self, parser: Parser<'a, StrInput<'a>>, report: &mut Report) -> Option<Node> {
-        for event in parser {
+    fn read(mut self, text: &str, report: &mut Report) -> Option<Node> {
+        let mut options: Options = granit_parser::options! {
+            block_nesting_limit: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+        };
+        options.set_emit_comments(false);
+        for event in Parser::new_from_str_with_options(text, options) {
             let outcome = match event {
                 Ok((event, span)) => self.take(event, located(&span), report),
                 Err(error) => {
                     let (message, hint) = syntax::explain(error.kind());
-                    let at = Span {
-                        line: error.marker().line().max(1),
-                        column: error.marker().col().saturating_add(1),
-                        width: 1,
-                    };
+                    let at = syntax::place(&error, text);
                     report.error(at, message, hint);
                     Err(Stop)
                 }
@@ -143,7 +138,8 @@ impl Reader {
             }
         }
         while !self.open.is_empty() && self.close(report).is_ok() {}
-        self.root
+        // A document that says nothing is none.
+        self.root.filter(|root| !matches!(root.content, Content::Null))
     }
 
     fn take(&mut self, event: Event<'_>, span: Span, report: &mut Report) -> Result<(), Stop> {

@@ -1,14 +1,14 @@
 //! Syntax errors of YAML in words that help to mend them.
 
-use granit_parser::ErrorKind;
+use granit_parser::{ErrorKind, ScanError};
+
+use crate::diagnostic::Span;
 
 /// What is wrong and what to do about it.
 pub(super) fn explain(kind: &ErrorKind) -> (String, &'static str) {
     use ErrorKind as E;
     let hint = match kind {
-        E::TabInIndentation | E::TabNotAllowed | E::TabInBlockIndentation | E::TabInPlainScalar => {
-            "indent with spaces; YAML allows no tabs there"
-        }
+        kind if is_tab(kind) => "indent with spaces; YAML allows no tabs there",
         E::UnclosedQuotedScalar => "close the quote on the line where it was opened",
         E::UnclosedFlowCollection { .. }
         | E::UnexpectedEofFlowSequence
@@ -42,4 +42,28 @@ pub(super) fn explain(kind: &ErrorKind) -> (String, &'static str) {
         _ => "see yaml.org for the syntax; quotes around the value often help",
     };
     (format!("not valid YAML: {kind}"), hint)
+}
+
+/// Where the error is. The parser tells of a tab at the start of the text before it, which may be a line above.
+pub(super) fn place(error: &ScanError, text: &str) -> Span {
+    let (line, before) = (error.marker().line().max(1), error.marker().col());
+    let told = Span { line, column: before.saturating_add(1), width: 1 };
+    if !is_tab(error.kind()) {
+        return told;
+    }
+    let mut lines = text.lines().skip(line - 1);
+    let tab_in = |line: Option<&str>, skipped| {
+        let found = line.and_then(|line| line.chars().skip(skipped).position(|c| c == '\t'));
+        found.map(|at: usize| at.saturating_add(skipped).saturating_add(1))
+    };
+    match (tab_in(lines.next(), before), tab_in(lines.next(), 0)) {
+        (Some(column), _) => Span { column, ..told },
+        (None, Some(column)) => Span { line: line.saturating_add(1), column, width: 1 },
+        (None, None) => told,
+    }
+}
+
+fn is_tab(kind: &ErrorKind) -> bool {
+    use ErrorKind as E;
+    matches!(kind, E::TabInIndentation | E::TabNotAllowed | E::TabInBlockIndentation | E::TabInPlainScalar)
 }

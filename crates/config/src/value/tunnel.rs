@@ -95,9 +95,16 @@ impl FromStr for TunnelDevice {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        match text.split_once(':') {
-            Some((local, remote)) => Ok(Self { local: local.parse()?, remote: remote.parse()? }),
-            None => Ok(Self { local: text.parse()?, remote: Unit::Any }),
+        let (local, remote) = match text.split_once(':') {
+            Some((local, remote)) => (local.parse(), remote.parse()),
+            None => (text.parse(), Ok(Unit::Any)),
+        };
+        match (local, remote) {
+            (Ok(local), Ok(remote)) => Ok(Self { local, remote }),
+            _ => Err(InvalidValue::new(
+                format!("{} is not local:remote", quoted(text)),
+                format!("write `any` or numbers from 0 to {}: `any:any`, `7:any`, `7`", Unit::MAX),
+            )),
         }
     }
 }
