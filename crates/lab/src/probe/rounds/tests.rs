@@ -1,0 +1,52 @@
+use std::time::{Duration, Instant};
+
+use super::{INTERVAL, REMEMBERED, Rounds, Step};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn requests_follow_the_interval_until_the_deadline() {
+    let start = Instant::now();
+    let mut rounds = Rounds::new(start, start + SECOND);
+    let mut now = start;
+    let mut sent = Vec::new();
+    loop {
+        match rounds.step(now) {
+            Step::Send(sequence) => sent.push((sequence, now - start)),
+            Step::Wait(wait) => now += wait,
+            Step::Over => break,
+        }
+    }
+    assert_eq!(sent, (0..5).map(|n| (n + 1, INTERVAL * u32::from(n))).collect::<Vec<_>>());
+    assert_eq!(now, start + SECOND);
+}
+
+#[test]
+fn hurrying_makes_the_next_request_due() {
+    let start = Instant::now();
+    let mut rounds = Rounds::new(start, start + SECOND);
+    assert_eq!(rounds.step(start), Step::Send(1));
+    assert!(matches!(rounds.step(start), Step::Wait(_)));
+    rounds.hurry(start);
+    assert_eq!(rounds.step(start), Step::Send(2));
+}
+
+#[test]
+fn nothing_is_sent_after_the_deadline() {
+    let start = Instant::now();
+    assert_eq!(Rounds::new(start, start).step(start), Step::Over);
+}
+
+#[test]
+fn round_trips_of_known_requests_only() {
+    let start = Instant::now();
+    let mut rounds = Rounds::new(start, start + SECOND * 100);
+    assert_eq!(rounds.round_trip(start, 1), None);
+    let mut now = start;
+    for _ in 0..=REMEMBERED {
+        assert!(matches!(rounds.step(now), Step::Send(_)));
+        now += INTERVAL;
+    }
+    assert_eq!(rounds.round_trip(now, 1), None, "the oldest is forgotten, so that memory stays bounded");
+    assert_eq!(rounds.round_trip(now, 2), Some(INTERVAL * u32::try_from(REMEMBERED).unwrap()));
+}
