@@ -18,8 +18,10 @@ use rtnetlink::{
 };
 
 use crate::{
-    BridgeParameters, InterfaceName, Ipv6Setting, MacAddress, Observed, Operation, Route,
+    BridgeParameters, InterfaceName, Ipv6Setting, LinkRoute, MacAddress, Observed, Operation, Route,
     netlink::{Netlink, NetlinkError},
+    observe,
+    observed::Ipv6Settings,
     operation::{BRIDGE_ALIAS, PROTOCOL},
     sysctl,
 };
@@ -121,49 +123,74 @@ impl<'a> Executor<'a> {
             }
             Operation::SetMtu { interface, to, .. } => self.set_link(self.link(interface)?.mtu(*to)).await,
             Operation::SetIpv6 { interface, setting, to, .. } => set_ipv6(interface, *setting, *to),
-            Operation::SetLinkLocal { interface, to, flush, .. } => {
+            Operation::SetLinkLocal { interface, to, .. } => {
                 sysctl::set_ipv6(interface, "addr_gen_mode", *to)?;
-                for address in flush {
-                    let remove = RouteNetlinkMessage::DelAddress(self.address(interface, *address, 0)?);
-                    match self.netlink.change(remove, 0).await {
-                        Err(error) if error.errno() != Some(libc::EADDRNOTAVAIL) => return Err(error.into()),
-                        _ => {}
-                    }
+                if *to == Ipv6Settings::ADDR_GEN_NONE {
+                    self.flush_link_local(interface).await
+                } else {
+                    Ok(())
                 }
-                Ok(())
             }
             Operation::SetBridge { interface, to, .. } => {
                 let controller = to.as_ref().map(|bridge| self.number(bridge)).transpose()?.unwrap_or(0);
                 self.set_link(self.link(interface)?.controller(controller)).await
             }
-            Operation::SetUp { interface, up } => {
-                let link = self.link(interface)?;
-                self.set_link(if *up { link.up() } else { link.down() }).await
-            }
-            Operation::AddAddress { interface, address, protocol } => {
-                let message = RouteNetlinkMessage::NewAddress(self.address(interface, *address, *protocol)?);
-                match self.netlink.change(message, NLM_F_CREATE | NLM_F_EXCL).await {
-                    // Put back after the interface went down, but `keep_addr_on_down` had kept it.
-                    Err(error) if error.errno() == Some(libc::EEXIST) && *protocol != PROTOCOL => Ok(()),
-                    result => Ok(result?),
+            Operation::SetUp { interface, up: true, .. } => self.set_link(self.link(interface)?.up()).await,
+            Operation::SetUp { interface, up: false, keep } => {
+                self.set_link(self.link(interface)?.down()).await?;
+                for (address, protocol) in keep {
+                    self.put_back(RouteNetlinkMessage::NewAddress(
+                        self.address(interface, *address, *protocol)?,
+                    ))
+                    .await?;
                 }
+                Ok(())
             }
-            Operation::RemoveAddress { interface, address, .. } => {
+            Operation::AddAddress { interface, address, .. } => {
+                let message = RouteNetlinkMessage::NewAddress(self.address(interface, *address, PROTOCOL)?);
+                Ok(self.netlink.change(message, NLM_F_CREATE | NLM_F_EXCL).await?)
+            }
+            Operation::RemoveAddress { interface, address, keep } => {
                 let message = RouteNetlinkMessage::DelAddress(self.address(interface, *address, 0)?);
                 let _promoted = match address {
                     IpNet::V4(_) => Some(sysctl::PromoteSecondaries::on(interface)?),
                     IpNet::V6(_) => None,
                 };
-                Ok(self.netlink.change(message, 0).await?)
+                self.netlink.change(message, 0).await?;
+                for LinkRoute { route, protocol } in keep {
+                    self.put_back(RouteNetlinkMessage::NewRoute(self.route(interface, route, *protocol)?))
+                        .await?;
+                }
+                Ok(())
             }
-            Operation::AddRoute { interface, route, protocol } => {
-                let message = RouteNetlinkMessage::NewRoute(self.route(interface, route, *protocol)?);
+            Operation::AddRoute { interface, route } => {
+                let message = RouteNetlinkMessage::NewRoute(self.route(interface, route, PROTOCOL)?);
                 Ok(self.netlink.change(message, NLM_F_CREATE | NLM_F_EXCL).await?)
             }
-            Operation::RemoveRoute { interface, route, protocol } => {
-                let message = RouteNetlinkMessage::DelRoute(self.route(interface, route, *protocol)?);
+            Operation::RemoveRoute { interface, route } => {
+                let message = RouteNetlinkMessage::DelRoute(self.route(interface, route, PROTOCOL)?);
                 Ok(self.netlink.change(message, 0).await?)
             }
+        }
+    }
+
+    async fn flush_link_local(&self, interface: &InterfaceName) -> Result<(), Reason> {
+        let made = observe::addresses(self.netlink, self.number(interface)?).await?;
+        for address in made.iter().filter(|address| address.is_kernel_link_local()) {
+            let remove = RouteNetlinkMessage::DelAddress(self.address(interface, address.net, 0)?);
+            match self.netlink.change(remove, 0).await {
+                Err(error) if error.errno() == Some(libc::EADDRNOTAVAIL) => {}
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what the kernel may have dropped, or may not.
+    async fn put_back(&self, message: RouteNetlinkMessage) -> Result<(), Reason> {
+        match self.netlink.change(message, NLM_F_CREATE | NLM_F_EXCL).await {
+            Err(error) if error.errno() == Some(libc::EEXIST) => Ok(()),
+            result => Ok(result?),
         }
     }
 

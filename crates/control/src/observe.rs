@@ -66,6 +66,16 @@ pub(crate) async fn observe(netlink: &Netlink) -> Result<Observed, NetlinkError>
     Ok(Observed { links: links.into_values().collect(), ipv6_default: sysctl::ipv6_default() })
 }
 
+/// The addresses of one interface now.
+pub(crate) async fn addresses(netlink: &Netlink, index: u32) -> Result<Vec<Address>, NetlinkError> {
+    let answers = netlink.dump(RouteNetlinkMessage::GetAddress(AddressMessage::default())).await?;
+    let addresses = answers.iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewAddress(message) if message.header.index == index => address(message),
+        _ => None,
+    });
+    Ok(addresses.collect())
+}
+
 /// `None` for an interface whose name [`InterfaceName`] refuses; nobody can desire anything of it.
 fn link(message: &LinkMessage) -> Option<(InterfaceName, Option<u32>, Link)> {
     let mut name = None;

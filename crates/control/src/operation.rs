@@ -4,7 +4,7 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use crate::{BridgeParameters, InterfaceName, MacAddress, Route};
+use crate::{BridgeParameters, InterfaceName, LinkRoute, MacAddress, Route};
 
 /// The mark on addresses (`IFA_PROTO`, Linux 5.18) and routes (`rtm_protocol`) that Tapline added: ASCII `t`.
 ///
@@ -47,12 +47,12 @@ pub enum Operation {
         from: i32,
         to: i32,
     },
-    /// Sets `addr_gen_mode`, then removes the addresses in `flush`, which the kernel made and makes again.
+    /// Sets `addr_gen_mode`. With 1 (none) it also removes the link-local address that the kernel made before; with
+    /// others the kernel makes one.
     SetLinkLocal {
         interface: InterfaceName,
         from: i32,
         to: i32,
-        flush: Vec<IpNet>,
     },
     /// Makes the interface a port of `to`, or of nothing.
     SetBridge {
@@ -60,29 +60,30 @@ pub enum Operation {
         from: Option<InterfaceName>,
         to: Option<InterfaceName>,
     },
+    /// Going down, the kernel drops IPv6 addresses; those in `keep`, with their protocol numbers, are put back.
     SetUp {
         interface: InterfaceName,
         up: bool,
+        keep: Vec<(IpNet, u8)>,
     },
     AddAddress {
         interface: InterfaceName,
         address: IpNet,
-        protocol: u8,
+        keep: Vec<LinkRoute>,
     },
+    /// With the last IPv4 address of an interface the kernel drops its IPv4 routes; those in `keep` are put back.
     RemoveAddress {
         interface: InterfaceName,
         address: IpNet,
-        protocol: u8,
+        keep: Vec<LinkRoute>,
     },
     AddRoute {
         interface: InterfaceName,
         route: Route,
-        protocol: u8,
     },
     RemoveRoute {
         interface: InterfaceName,
         route: Route,
-        protocol: u8,
     },
 }
 
@@ -139,19 +140,15 @@ impl Operation {
             Self::SetIpv6 { interface, setting, from, to } => {
                 Self::SetIpv6 { interface, setting, from: to, to: from }
             }
-            Self::SetLinkLocal { interface, from, to, .. } => {
-                Self::SetLinkLocal { interface, from: to, to: from, flush: Vec::new() }
+            Self::SetLinkLocal { interface, from, to } => {
+                Self::SetLinkLocal { interface, from: to, to: from }
             }
             Self::SetBridge { interface, from, to } => Self::SetBridge { interface, from: to, to: from },
-            Self::SetUp { interface, up } => Self::SetUp { interface, up: !up },
-            Self::AddAddress { interface, address, protocol } => {
-                Self::RemoveAddress { interface, address, protocol }
-            }
-            Self::RemoveAddress { interface, address, protocol } => {
-                Self::AddAddress { interface, address, protocol }
-            }
-            Self::AddRoute { interface, route, protocol } => Self::RemoveRoute { interface, route, protocol },
-            Self::RemoveRoute { interface, route, protocol } => Self::AddRoute { interface, route, protocol },
+            Self::SetUp { interface, up, keep } => Self::SetUp { interface, up: !up, keep },
+            Self::AddAddress { interface, address, keep } => Self::RemoveAddress { interface, address, keep },
+            Self::RemoveAddress { interface, address, keep } => Self::AddAddress { interface, address, keep },
+            Self::AddRoute { interface, route } => Self::RemoveRoute { interface, route },
+            Self::RemoveRoute { interface, route } => Self::AddRoute { interface, route },
         }
     }
 
@@ -188,14 +185,14 @@ impl fmt::Display for Operation {
                 write!(f, "take {interface} out of bridge {bridge}")
             }
             Self::SetBridge { interface, .. } => write!(f, "take {interface} out of its bridge"),
-            Self::SetUp { interface, up: true } => write!(f, "bring up {interface}"),
-            Self::SetUp { interface, up: false } => write!(f, "bring down {interface}"),
+            Self::SetUp { interface, up: true, .. } => write!(f, "bring up {interface}"),
+            Self::SetUp { interface, up: false, .. } => write!(f, "bring down {interface}"),
             Self::AddAddress { interface, address, .. } => write!(f, "add address {address} to {interface}"),
             Self::RemoveAddress { interface, address, .. } => {
                 write!(f, "remove address {address} from {interface}")
             }
-            Self::AddRoute { interface, route, .. } => write!(f, "add route {route} to {interface}"),
-            Self::RemoveRoute { interface, route, .. } => write!(f, "remove route {route} from {interface}"),
+            Self::AddRoute { interface, route } => write!(f, "add route {route} to {interface}"),
+            Self::RemoveRoute { interface, route } => write!(f, "remove route {route} from {interface}"),
         }
     }
 }

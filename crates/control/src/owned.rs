@@ -115,15 +115,13 @@ impl Owned {
             Operation::SetLinkLocal { from, .. } => keep_first(&mut found.addr_gen_mode, from),
             Operation::SetBridge { from, .. } => keep_first(&mut found.bridge, from),
             Operation::SetUp { up, .. } => keep_first(&mut found.up, &!up),
-            Operation::AddAddress { address, protocol: PROTOCOL, .. } => {
+            Operation::AddAddress { address, .. } => {
                 record.addresses.insert(*address);
             }
-            Operation::AddRoute { route, protocol: PROTOCOL, .. } => {
+            Operation::AddRoute { route, .. } => {
                 record.routes.insert(route.canonical());
             }
-            Operation::AddAddress { .. }
-            | Operation::AddRoute { .. }
-            | Operation::DeleteBridge { .. }
+            Operation::DeleteBridge { .. }
             | Operation::RemoveAddress { .. }
             | Operation::RemoveRoute { .. } => {}
         }

@@ -9,7 +9,8 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    BridgeParameters, Desired, Interface, InterfaceName, Ipv6Setting, Observed, Operation, Owned, Route,
+    BridgeParameters, Desired, Interface, InterfaceName, Ipv6Setting, LinkRoute, Observed, Operation, Owned,
+    Route,
     observed::{Ipv6Settings, Link},
     operation::PROTOCOL,
     owned::OwnedInterface,
@@ -114,7 +115,6 @@ enum Phase {
     Ipv6Off,
     ShrinkMtu,
     Down,
-    RestoreAddress,
     DeleteBridge,
 }
 
@@ -190,7 +190,7 @@ impl Planner<'_> {
             self.parameters(name, observed, BridgeParameters::default(), record);
         }
         if link.up {
-            self.step(Phase::Down, Operation::SetUp { interface: name.clone(), up: false });
+            self.step(Phase::Down, Operation::SetUp { interface: name.clone(), up: false, keep: Vec::new() });
         }
         let macaddress = link.macaddress;
         self.step(Phase::DeleteBridge, Operation::DeleteBridge { interface: name.clone(), macaddress });
@@ -239,12 +239,10 @@ impl Planner<'_> {
         let up = settings.up.or(found.up).unwrap_or(link.up);
         if up != link.up {
             let phase = if up { Phase::Up } else { Phase::Down };
-            self.step(phase, Operation::SetUp { interface: interface(), up });
+            let keep = lost_on_down(link, record);
+            self.step(phase, Operation::SetUp { interface: interface(), up, keep });
         }
         self.addresses(name, link, settings, record);
-        if link.up && !up {
-            self.restore_after_down(name, link, record);
-        }
         self.routes(name, link, if up { &settings.routes } else { &[] }, record);
     }
 
@@ -258,13 +256,12 @@ impl Planner<'_> {
         let found = record.map(|record| record.found.parameters).unwrap_or_default();
         let mut target = desired.or(found);
         let spanning_tree = target.stp.or(observed.stp) == Some(true);
-        if spanning_tree && target.forward_delay.is_none() {
+        if spanning_tree && desired.forward_delay.is_none() {
             // Starting the spanning tree moves the delay into its range; say so, to be able to take it back.
-            let range = *FORWARD_DELAY.start()..=*FORWARD_DELAY.end();
-            target.forward_delay = observed
-                .forward_delay
-                .filter(|delay| !range.contains(delay))
-                .map(|delay| delay.clamp(*range.start(), *range.end()));
+            let (least, most) = (*FORWARD_DELAY.start(), *FORWARD_DELAY.end());
+            let outside =
+                target.forward_delay.or(observed.forward_delay).filter(|d| !FORWARD_DELAY.contains(d));
+            target.forward_delay = outside.map(|delay| delay.clamp(least, most)).or(target.forward_delay);
         }
         self.check_timers(name, target, spanning_tree);
         let to = target.differing_from(observed);
@@ -327,12 +324,11 @@ impl Planner<'_> {
             Some(true) => found.addr_gen_mode.filter(|mode| *mode != none).unwrap_or(0),
             None => found.addr_gen_mode.unwrap_or(ipv6.addr_gen_mode),
         };
-        let kernel_made = link.addresses.iter().filter(|address| address.is_kernel_link_local());
-        let flush: Vec<IpNet> = kernel_made.filter(|_| mode == none).map(|address| address.net).collect();
-        let unwanted = settings.link_local_ipv6 == Some(false) && !flush.is_empty();
+        let unwanted = settings.link_local_ipv6 == Some(false)
+            && link.addresses.iter().any(|address| address.is_kernel_link_local());
         if mode != ipv6.addr_gen_mode || unwanted {
             let (interface, from) = (name.clone(), ipv6.addr_gen_mode);
-            self.step(Phase::Ipv6, Operation::SetLinkLocal { interface, from, to: mode, flush });
+            self.step(Phase::Ipv6, Operation::SetLinkLocal { interface, from, to: mode });
         }
     }
 
@@ -380,10 +376,13 @@ impl Planner<'_> {
         settings: &Interface,
         record: Option<&OwnedInterface>,
     ) {
+        let keep = |address: &IpNet| match address {
+            IpNet::V4(_) => lost_with_last_address(link, record),
+            IpNet::V6(_) => Vec::new(),
+        };
         for address in settings.addresses.iter().filter(|net| link.address(**net).is_none()) {
-            let operation =
-                Operation::AddAddress { interface: name.clone(), address: *address, protocol: PROTOCOL };
-            self.step(Phase::AddAddress, operation);
+            let (interface, keep) = (name.clone(), keep(address));
+            self.step(Phase::AddAddress, Operation::AddAddress { interface, address: *address, keep });
         }
         for address in record.iter().flat_map(|record| &record.addresses) {
             // An address with another mark took the place of ours; 0 is what kernels before 5.18 say.
@@ -393,23 +392,8 @@ impl Planner<'_> {
             }
             let replaced = settings.addresses.iter().any(|net| net.addr() == address.addr());
             let phase = if replaced { Phase::DropSameAddress } else { Phase::DropAddress };
-            let operation =
-                Operation::RemoveAddress { interface: name.clone(), address: *address, protocol: PROTOCOL };
-            self.step(phase, operation);
-        }
-    }
-
-    /// The kernel drops the IPv6 addresses of an interface that goes down. Those that we found are put back.
-    fn restore_after_down(&mut self, name: &InterfaceName, link: &Link, record: Option<&OwnedInterface>) {
-        for address in &link.addresses {
-            let ours = record.is_some_and(|record| record.addresses.contains(&address.net));
-            let lost =
-                matches!(address.net, IpNet::V6(_)) && address.permanent && !address.is_kernel_link_local();
-            if lost && !ours {
-                let (interface, protocol) = (name.clone(), address.protocol);
-                let operation = Operation::AddAddress { interface, address: address.net, protocol };
-                self.step(Phase::RestoreAddress, operation);
-            }
+            let (interface, keep) = (name.clone(), keep(address));
+            self.step(phase, Operation::RemoveAddress { interface, address: *address, keep });
         }
     }
 
@@ -424,16 +408,13 @@ impl Planner<'_> {
         for route in &desired {
             if link.route(route).is_none() {
                 let phase = if route.via.is_some() { Phase::AddGatewayRoute } else { Phase::AddLinkRoute };
-                let operation =
-                    Operation::AddRoute { interface: name.clone(), route: *route, protocol: PROTOCOL };
-                self.step(phase, operation);
+                self.step(phase, Operation::AddRoute { interface: name.clone(), route: *route });
             }
         }
         for route in record.iter().flat_map(|record| &record.routes) {
             let ours = link.route(route).is_some_and(|found| found.protocol == PROTOCOL);
             if ours && !desired.iter().any(|wanted| wanted.is_same_route(route)) {
-                let operation =
-                    Operation::RemoveRoute { interface: name.clone(), route: *route, protocol: PROTOCOL };
+                let operation = Operation::RemoveRoute { interface: name.clone(), route: *route };
                 self.step(Phase::DropRoute, operation);
             }
         }
@@ -444,7 +425,7 @@ impl Planner<'_> {
         let mut dropped = Vec::new();
         let mut taken: Vec<(InterfaceName, Route)> = Vec::new();
         for (_, operation) in &self.steps {
-            if let Operation::RemoveRoute { interface, route, .. } = operation {
+            if let Operation::RemoveRoute { interface, route } = operation {
                 dropped.push((interface.clone(), *route));
             }
         }
@@ -454,7 +435,7 @@ impl Planner<'_> {
             taken.extend(routes.map(|route| (name.clone(), route)));
         }
         for (_, operation) in &self.steps {
-            let Operation::AddRoute { interface, route, .. } = operation else { continue };
+            let Operation::AddRoute { interface, route } = operation else { continue };
             let rival = taken.iter().find(|(_, other)| {
                 other.to == route.to && other.effective_metric() == route.effective_metric()
             });
@@ -478,6 +459,30 @@ impl Planner<'_> {
         self.plan.conflicts.dedup();
         self.plan
     }
+}
+
+/// The IPv6 addresses that we found, which the kernel drops when the interface goes down.
+fn lost_on_down(link: &Link, record: Option<&OwnedInterface>) -> Vec<(IpNet, u8)> {
+    let ours = |net: &IpNet| record.is_some_and(|record| record.addresses.contains(net));
+    let lost = link.addresses.iter().filter(|address| {
+        let ipv6 = matches!(address.net, IpNet::V6(_));
+        ipv6 && address.permanent && !address.is_kernel_link_local() && !ours(&address.net)
+    });
+    lost.map(|address| (address.net, address.protocol)).collect()
+}
+
+/// The IPv4 routes that we found, which the kernel drops with the last IPv4 address; none when an address stays.
+fn lost_with_last_address(link: &Link, record: Option<&OwnedInterface>) -> Vec<LinkRoute> {
+    let ipv4 = |net: &IpNet| matches!(net, IpNet::V4(_));
+    let ours = |net: &IpNet| record.is_some_and(|record| record.addresses.contains(net));
+    let stays = |net: &IpNet| ipv4(net) && !ours(net);
+    if link.addresses.iter().any(|address| stays(&address.net)) {
+        return Vec::new();
+    }
+    let our_route =
+        |route: &Route| record.is_some_and(|r| r.routes.iter().any(|ours| ours.is_same_route(route)));
+    let lost = link.routes.iter().filter(|found| ipv4(&found.route.to) && !our_route(&found.route));
+    lost.copied().collect()
 }
 
 type Range = std::ops::RangeInclusive<Duration>;
