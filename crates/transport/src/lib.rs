@@ -1,5 +1,6 @@
 //! SSH sessions and the tunnel channels in them: client and server, stock and native.
 
+pub mod client;
 pub mod link;
 pub mod server;
 pub mod trust;

@@ -1,0 +1,175 @@
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::AddressFamily;
+
+/// Why there is no session. One line each; `is_permanent` says whether trying again can help.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("cannot resolve {host}: {source}; check the name and the DNS servers")]
+    Resolve { host: String, source: io::Error },
+    #[error("{host} has no {} address; set address-family any", family_name(*.family))]
+    NoAddress { host: String, family: AddressFamily },
+    #[error("cannot connect from bind-address {address}: {reason}; use an address of this host")]
+    BindAddress { address: String, reason: String },
+    #[error("cannot connect to {host} port {port}: {}; check that an SSH server runs there and that nothing filters the port", listed(.attempts))]
+    Unreachable { host: String, port: u16, attempts: Vec<Attempt> },
+    #[error("no answer from {host} port {port} within {} (tried {}); check the route and the packet filters, or raise connect-timeout", seconds(*.limit), listed(.attempts))]
+    TimedOut { host: String, port: u16, limit: Duration, attempts: Vec<Attempt> },
+
+    #[error("cannot run the proxy command `{command}`: {source}")]
+    ProxyCommand { command: String, source: io::Error },
+    #[error("jump host {host}: {source}")]
+    Jump { host: String, source: Box<ConnectError> },
+    #[error("jump host {host} does not connect to {target}: {reason}")]
+    JumpRefused { host: String, target: String, reason: JumpRefusal },
+
+    #[error("{server} speaks no SSH, its answer begins with \"{said}\"; check the port")]
+    NotSsh { server: String, said: String },
+    #[error("{server} speaks {version}, not SSH version 2; update its SSH server")]
+    OldProtocol { server: String, version: String },
+    #[error(
+        "{server} takes no connections now (\"{said}\"); it limits log-ins (MaxStartups, PerSourcePenalties), wait or have the limits raised"
+    )]
+    TurnedAway { server: String, said: String },
+    #[error("{server} closed the connection before the SSH handshake was over; its log says why")]
+    ClosedEarly { server: String },
+    #[error("{server} did not finish the SSH handshake within {}; check that the port is an SSH server's", seconds(*.limit))]
+    HandshakeTimeout { server: String, limit: Duration },
+    #[error(
+        "no common {kind} algorithm with {server}, which has {theirs}; update its SSH server or allow a modern algorithm there"
+    )]
+    NoCommonAlgorithm { server: String, kind: &'static str, theirs: String },
+    #[error("the SSH handshake with {server} failed: {reason}")]
+    Handshake { server: String, reason: String },
+
+    #[error("{0}")]
+    HostKey(#[from] HostKeyRefusal),
+
+    #[error("permission denied for {user} at {server}: {failure}")]
+    PermissionDenied { user: String, server: String, failure: Box<AuthenticationFailure> },
+    #[error("{server} ended the connection while {user} logged in: {reason}; {}", offered(.tried))]
+    EndedInLogin { user: String, server: String, reason: String, tried: Vec<String> },
+    #[error("{server} did not answer the log-in within {}", seconds(*.limit))]
+    LoginTimeout { server: String, limit: Duration },
+}
+
+/// What became of one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub address: SocketAddr,
+    /// `None`: no answer so far.
+    pub error: Option<String>,
+}
+
+/// Why a jump host opened no connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JumpRefusal {
+    #[error("its sshd does not allow it; set AllowTcpForwarding and PermitOpen there")]
+    Prohibited,
+    #[error("it got no connection; check name, port and packet filters there")]
+    ConnectFailed,
+    #[error("{0}")]
+    Other(String),
+}
+
+/// The server's host key is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct HostKeyRefusal {
+    pub kind: HostKeyRefusalKind,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostKeyRefusalKind {
+    Unknown,
+    Changed,
+    Revoked,
+}
+
+/// What was offered to the server in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthenticationFailure {
+    /// In order.
+    pub tried: Vec<String>,
+    /// Keys that were not offered, and why.
+    pub skipped: Vec<String>,
+    /// Methods that the server would go on with.
+    pub accepted: Vec<String>,
+    /// Something was accepted, and more was asked for.
+    pub partial: bool,
+}
+
+impl ConnectError {
+    /// Whether nothing changes by trying again: somebody has to change keys, configuration or policy first.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::NotSsh { .. }
+            | Self::OldProtocol { .. }
+            | Self::NoCommonAlgorithm { .. }
+            | Self::HostKey(_)
+            | Self::PermissionDenied { .. }
+            | Self::EndedInLogin { .. }
+            | Self::NoAddress { .. } => true,
+            Self::Jump { source, .. } => source.is_permanent(),
+            Self::JumpRefused { reason, .. } => *reason == JumpRefusal::Prohibited,
+            Self::Resolve { .. }
+            | Self::BindAddress { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::ProxyCommand { .. }
+            | Self::TurnedAway { .. }
+            | Self::ClosedEarly { .. }
+            | Self::HandshakeTimeout { .. }
+            | Self::Handshake { .. }
+            | Self::LoginTimeout { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for AuthenticationFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&offered(&self.tried))?;
+        if self.partial {
+            f.write_str(", of which it accepted some and wants more")?;
+        }
+        match self.accepted.as_slice() {
+            [] => f.write_str("; the server accepts nothing else")?,
+            methods => write!(f, "; the server accepts {}", methods.join(", "))?,
+        }
+        if !self.skipped.is_empty() {
+            write!(f, "; not offered: {}", self.skipped.join(", "))?;
+        }
+        f.write_str("; add the public key to authorized_keys there, or set identity-file to one that it has")
+    }
+}
+
+fn offered(tried: &[String]) -> String {
+    match tried {
+        [] => "there was nothing to offer".to_owned(),
+        tried => format!("tried {}", tried.join(", ")),
+    }
+}
+
+fn listed(attempts: &[Attempt]) -> String {
+    let one = |attempt: &Attempt| match &attempt.error {
+        Some(error) => format!("{}: {error}", attempt.address.ip()),
+        None => attempt.address.ip().to_string(),
+    };
+    attempts.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
+fn family_name(family: AddressFamily) -> &'static str {
+    match family {
+        AddressFamily::Any => "usable",
+        AddressFamily::Inet => "IPv4",
+        AddressFamily::Inet6 => "IPv6",
+    }
+}

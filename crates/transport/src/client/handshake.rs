@@ -1,0 +1,156 @@
+//! From a stream to an authenticated session.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use russh_channels::client::{Handle, connect_stream};
+use russh_channels::{AlgorithmKind, Error as SshError};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::handler::{ClientHandler, HandlerError};
+use super::host_key::HostKeyCheck;
+use super::prompt::{Prompter, printable};
+use super::session::{Connection, Session};
+use super::underlay::{Heard, Underlay};
+use super::{ConnectError, HANDSHAKE_LIMIT, Options, Reached, algorithms, authenticate, dial};
+use crate::tunnel::{Event, Tunnels};
+
+/// Lines that OpenSSH says instead of its version when it takes no connections.
+const TURNED_AWAY: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
+
+/// Handshake and authentication over a connection.
+pub(super) async fn log_in(
+    options: &Options,
+    reached: Reached,
+    prompter: Arc<dyn Prompter>,
+    events: mpsc::UnboundedSender<Event>,
+) -> Result<Session, ConnectError> {
+    let server = options.server();
+    let interactive = !options.batch_mode && prompter.is_interactive();
+    let check = HostKeyCheck::read(options, reached.address.map(|address| address.ip()), interactive);
+    let config = Arc::new(algorithms::config(options, check.algorithms(), check.wants_certificates()));
+    let (tunnels, handle_of_tunnels) = Tunnels::new(events);
+    let (key_shown, key_is_shown) = oneshot::channel();
+    let (ended_sender, ended) = watch::channel(None);
+    let peer = Arc::new(OnceLock::new());
+    let handler = ClientHandler {
+        tunnels,
+        check,
+        prompter: Arc::clone(&prompter),
+        key_shown: Some(key_shown),
+        peer: Arc::clone(&peer),
+        ended: ended_sender,
+    };
+    let (underlay, lifeline, heard) = Underlay::new(reached.stream);
+    let handshake =
+        within(options, reached.deadline, key_is_shown, connect_stream(config, underlay, handler));
+    let handle = handshake.await.map_err(|error| explain(error, &server, &heard))?;
+    let mut connection =
+        Connection { handle, ended, ended_here: AtomicBool::new(false), _lifeline: lifeline };
+    authenticate::authenticate(&mut connection, options, &prompter, &server).await?;
+    let Some(peer) = peer.get().cloned() else {
+        return Err(ConnectError::Handshake { server, reason: "it was never finished".to_owned() });
+    };
+    Ok(Session {
+        name: server,
+        connection,
+        tunnels: handle_of_tunnels,
+        peer,
+        peer_address: reached.address,
+        below: reached.below,
+    })
+}
+
+enum HandshakeError {
+    TimedOut(std::time::Duration),
+    Failed(HandlerError),
+}
+
+/// Waits for the handshake, and only until the server has shown its key: what a person then takes to look at it does not
+/// count.
+async fn within(
+    options: &Options,
+    deadline: Option<Instant>,
+    mut key_is_shown: oneshot::Receiver<()>,
+    handshake: impl Future<Output = Result<Handle<ClientHandler>, HandlerError>>,
+) -> Result<Handle<ClientHandler>, HandshakeError> {
+    let deadline = deadline.unwrap_or_else(|| Instant::now() + HANDSHAKE_LIMIT);
+    let limit = options.connect_timeout.unwrap_or(HANDSHAKE_LIMIT);
+    tokio::pin!(handshake);
+    tokio::select! {
+        done = &mut handshake => return done.map_err(HandshakeError::Failed),
+        _ = &mut key_is_shown => {}
+        () = dial::at(Some(deadline)) => return Err(HandshakeError::TimedOut(limit)),
+    }
+    handshake.await.map_err(HandshakeError::Failed)
+}
+
+fn explain(error: HandshakeError, server: &str, heard: &Heard) -> ConnectError {
+    let server = server.to_owned();
+    let error = match error {
+        HandshakeError::TimedOut(limit) => return ConnectError::HandshakeTimeout { server, limit },
+        HandshakeError::Failed(HandlerError::HostKey(refusal)) => return refusal.into(),
+        HandshakeError::Failed(HandlerError::Ssh(error)) => error,
+    };
+    match (greeting(&heard.bytes()), error) {
+        (Greeting::Ssh2, SshError::NoCommonAlgo { kind, theirs, .. }) => ConnectError::NoCommonAlgorithm {
+            server,
+            kind: match kind {
+                AlgorithmKind::Kex => "key exchange",
+                AlgorithmKind::Key => "host key",
+                AlgorithmKind::Cipher => "cipher",
+                AlgorithmKind::Compression => "compression",
+                AlgorithmKind::Mac => "MAC",
+            },
+            theirs: printable(&theirs.join(","), 300),
+        },
+        (Greeting::Nothing, SshError::Disconnect | SshError::HUP | SshError::IO(_)) => {
+            ConnectError::ClosedEarly { server }
+        }
+        (Greeting::Ssh2, SshError::Disconnect | SshError::HUP | SshError::IO(_)) => {
+            ConnectError::ClosedEarly { server }
+        }
+        (Greeting::Old(version), _) => ConnectError::OldProtocol { server, version },
+        (Greeting::TurnedAway(said), _) => ConnectError::TurnedAway { server, said },
+        (Greeting::Other(said), _) => ConnectError::NotSsh { server, said },
+        (Greeting::Nothing | Greeting::Ssh2, error) => {
+            ConnectError::Handshake { server, reason: error.to_string() }
+        }
+    }
+}
+
+/// What the first bytes of a peer are.
+#[derive(Debug, PartialEq, Eq)]
+enum Greeting {
+    Nothing,
+    Ssh2,
+    Old(String),
+    TurnedAway(String),
+    Other(String),
+}
+
+/// Lines may come before the version (RFC 4253 section 4.2), so one is looked for.
+fn greeting(heard: &[u8]) -> Greeting {
+    let text = String::from_utf8_lossy(heard);
+    if text.is_empty() {
+        return Greeting::Nothing;
+    }
+    for line in text.lines() {
+        if line.starts_with("SSH-2.0-") || line.starts_with("SSH-1.99-") {
+            return Greeting::Ssh2;
+        }
+        if line.starts_with("SSH-") {
+            return Greeting::Old(printable(line, 60));
+        }
+        if TURNED_AWAY.iter().any(|words| line.starts_with(words)) {
+            return Greeting::TurnedAway(printable(line, 60));
+        }
+    }
+    // Escaped, for it may be anything.
+    let said: String = text.lines().next().unwrap_or_default().chars().take(60).collect();
+    Greeting::Other(said.escape_debug().to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::trust::host_key::Strictness;
+
+/// Everything that one connection needs to know. Paths are expanded and defaults applied: neither `ssh_config` nor the
+/// environment is consulted here.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name or address to connect to: an IPv6 address without brackets, with `%zone` where it needs one.
+    pub host: String,
+    pub port: u16,
+    /// The name to log in with.
+    pub user: String,
+    pub address_family: AddressFamily,
+    /// Where connections come from: a name or address of this machine.
+    pub bind_address: Option<String>,
+    /// Limits the time until the server has shown its host key, and that of each jump host likewise. `None` leaves TCP to
+    /// the kernel, and the SSH handshake to [`HANDSHAKE_LIMIT`].
+    pub connect_timeout: Option<Duration>,
+    pub proxy: Proxy,
+
+    /// Looked up in known hosts instead of host and port.
+    pub host_key_alias: Option<String>,
+    /// New host keys go to the first.
+    pub user_known_hosts_files: Vec<PathBuf>,
+    pub global_known_hosts_files: Vec<PathBuf>,
+    pub strict_host_key_checking: Strictness,
+    /// New host keys are stored under a hashed name.
+    pub hash_known_hosts: bool,
+
+    /// Private keys, or public keys whose private half the agent has. A missing file is passed over; a certificate in
+    /// `FILE-cert.pub` is used with its key.
+    pub identity_files: Vec<PathBuf>,
+    pub certificate_files: Vec<PathBuf>,
+    /// Offers no key of the agent that is not in `identity_files` or `certificate_files`.
+    pub identities_only: bool,
+    /// The agent's socket.
+    pub identity_agent: Option<PathBuf>,
+    pub methods: Methods,
+    /// Asks nobody anything, whatever the [`Prompter`](super::Prompter) could.
+    pub batch_mode: bool,
+
+    /// After how much silence the server is asked for a sign of life. `None` is never.
+    pub server_alive_interval: Option<Duration>,
+    /// After how many unanswered questions the session ends; 0 is never.
+    pub server_alive_count_max: u32,
+    pub rekey_limit: RekeyLimit,
+}
+
+/// What a peer may take between our hello and its host key when [`Options::connect_timeout`] is not set.
+pub const HANDSHAKE_LIMIT: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AddressFamily {
+    #[default]
+    Any,
+    /// IPv4 only.
+    Inet,
+    /// IPv6 only.
+    Inet6,
+}
+
+/// How the host is reached.
+#[derive(Debug, Clone, Default)]
+pub enum Proxy {
+    #[default]
+    Direct,
+    /// `ProxyJump`: through these hosts, the first one first. Only the first one's own `proxy` counts.
+    Jump(Vec<Options>),
+    /// `ProxyCommand`: over the standard input and output of this command of the shell.
+    Command(String),
+}
+
+/// Authentication methods that may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Methods {
+    pub public_key: bool,
+    pub keyboard_interactive: bool,
+    pub password: bool,
+}
+
+/// Session keys change at the first of both limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RekeyLimit {
+    /// In one direction.
+    pub bytes: u64,
+    /// Since the last change.
+    pub interval: Duration,
+}
+
+impl Options {
+    /// Port 22, no identity, no known hosts, and unknown host keys asked about.
+    pub fn new(host: impl Into<String>, user: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            port: 22,
+            user: user.into(),
+            address_family: AddressFamily::Any,
+            bind_address: None,
+            connect_timeout: None,
+            proxy: Proxy::Direct,
+            host_key_alias: None,
+            user_known_hosts_files: Vec::new(),
+            global_known_hosts_files: Vec::new(),
+            strict_host_key_checking: Strictness::Ask,
+            hash_known_hosts: false,
+            identity_files: Vec::new(),
+            certificate_files: Vec::new(),
+            identities_only: false,
+            identity_agent: None,
+            methods: Methods::default(),
+            batch_mode: false,
+            server_alive_interval: None,
+            server_alive_count_max: 3,
+            rekey_limit: RekeyLimit::default(),
+        }
+    }
+}
+
+impl Default for Methods {
+    fn default() -> Self {
+        Self { public_key: true, keyboard_interactive: true, password: true }
+    }
+}
+
+impl Default for RekeyLimit {
+    /// 32 GiB, half of what RFC 4344 section 3.2 recommends for ciphers with blocks of 16 bytes, and an hour, within
+    /// which no link sends the 2^32 packets after which chacha20-poly1305 would repeat a nonce.
+    fn default() -> Self {
+        Self { bytes: 32 << 30, interval: Duration::from_secs(3600) }
+    }
+}

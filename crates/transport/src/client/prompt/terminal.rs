@@ -1,0 +1,149 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
+
+use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+use super::{PromptError, Prompter};
+
+/// The longest answer, in bytes.
+const MAX_ANSWER: usize = 1024;
+
+/// The process's controlling terminal, `/dev/tty`. Connections that ask at once take turns.
+#[derive(Debug, Default)]
+pub struct Terminal {
+    turn: Mutex<()>,
+}
+
+impl Prompter for Terminal {
+    fn is_interactive(&self) -> bool {
+        open().is_ok()
+    }
+
+    fn ask(&self, prompt: &str, echo: bool) -> Result<Zeroizing<String>, PromptError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut terminal = open().map_err(|_| PromptError::NotInteractive)?;
+        terminal.write_all(prompt.as_bytes())?;
+        let answer = match echo {
+            true => read_line(&mut terminal)?,
+            false => {
+                let answer = Silence::fall(&terminal).and_then(|_silence| read_secret(&mut &terminal));
+                terminal.write_all(b"\n")?;
+                answer?
+            }
+        };
+        answer.map(into_text).ok_or(PromptError::Cancelled)?
+    }
+
+    fn show(&self, text: &str) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(mut terminal) = open() {
+            // A terminal that is gone shows nothing.
+            let _ = terminal.write_all(format!("{}\n", text.trim_end()).as_bytes());
+        }
+    }
+}
+
+fn open() -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open("/dev/tty")
+}
+
+/// The terminal shows nothing and passes every key on, until dropped. The key for interrupts is among them: a process
+/// that died of it would leave a silent terminal behind.
+struct Silence<'a> {
+    terminal: &'a File,
+    before: Termios,
+}
+
+impl<'a> Silence<'a> {
+    fn fall(terminal: &'a File) -> io::Result<Self> {
+        let before = tcgetattr(terminal.as_fd())?;
+        let mut silent = before.clone();
+        silent
+            .local_flags
+            .remove(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG | LocalFlags::IEXTEN);
+        for (index, value) in [(SpecialCharacterIndices::VMIN, 1), (SpecialCharacterIndices::VTIME, 0)] {
+            if let Some(character) = silent.control_chars.get_mut(index as usize) {
+                *character = value;
+            }
+        }
+        // What was typed before the question is no answer to it.
+        tcsetattr(terminal.as_fd(), SetArg::TCSAFLUSH, &silent)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Silence<'_> {
+    fn drop(&mut self) {
+        let _ = tcsetattr(self.terminal.as_fd(), SetArg::TCSAFLUSH, &self.before);
+    }
+}
+
+/// One line, or nothing at the end of input.
+fn read_line(input: &mut impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
+    loop {
+        match read_byte(input)? {
+            None if answer.is_empty() => return Ok(None),
+            None | Some(b'\n' | b'\r') => return Ok(Some(answer)),
+            Some(byte) if answer.len() < MAX_ANSWER => answer.push(byte),
+            Some(_) => {}
+        }
+    }
+}
+
+/// One line from a terminal that leaves editing to us, or nothing if it was given up.
+fn read_secret(input: &mut impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    const INTERRUPT: u8 = 0x03;
+    const END: u8 = 0x04;
+    const BACKSPACE: u8 = 0x08;
+    const KILL_LINE: u8 = 0x15;
+    const DELETE: u8 = 0x7f;
+    // Full capacity from the start: growing would leave copies in freed memory.
+    let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
+    loop {
+        match read_byte(input)? {
+            Some(INTERRUPT) => return Ok(None),
+            None | Some(END) if answer.is_empty() => return Ok(None),
+            None | Some(END | b'\n' | b'\r') => return Ok(Some(answer)),
+            Some(BACKSPACE | DELETE) => erase_character(&mut answer),
+            Some(KILL_LINE) => answer.clear(),
+            Some(byte) if answer.len() < MAX_ANSWER => answer.push(byte),
+            Some(_) => {}
+        }
+    }
+}
+
+fn read_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
+    let mut byte = Zeroizing::new([0]);
+    loop {
+        match input.read(byte.as_mut_slice()) {
+            Ok(0) => return Ok(None),
+            Ok(_) => return Ok(Some(byte[0])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Removes the last character of a text in UTF-8.
+fn erase_character(answer: &mut Vec<u8>) {
+    while let Some(byte) = answer.pop() {
+        let continues = byte & 0b1100_0000 == 0b1000_0000;
+        if !continues {
+            return;
+        }
+    }
+}
+
+fn into_text(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, PromptError> {
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(io::Error::other("the answer is not UTF-8").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
