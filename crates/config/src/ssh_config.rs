@@ -8,7 +8,7 @@
 //! - the first value wins, in the order: query, `-o` options, the user's file, the system's file;
 //!   `IdentityFile` and `CertificateFile` accumulate instead;
 //! - `Host` and `Match` open blocks; lines before the first block always apply;
-//! - `Match final` asks for a second pass, in which `Match host` sees the resolved `HostName`;
+//! - `Match final` asks for a second pass, in which `Host` and `Match host` see the resolved `HostName`;
 //! - a line is checked also where its block does not apply.
 //!
 //! Where this differs, on purpose: an unknown option in a file is a warning and not fatal; the `Match` criteria that

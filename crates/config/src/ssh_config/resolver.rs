@@ -126,7 +126,7 @@ impl<'a> Walk<'a> {
             match keyword::find(line.keyword) {
                 Some((name, Keyword::Host)) => {
                     if let Some(patterns) = self.arguments(name, line, &origin) {
-                        active = context.reachable && matching::host_line(&self.query.host, &patterns);
+                        active = context.reachable && matching::host_line(self.host_of_blocks(), &patterns);
                     }
                 }
                 Some((_, Keyword::Match)) => active = self.match_block(line, &origin, context.reachable),
@@ -138,13 +138,14 @@ impl<'a> Walk<'a> {
                 }
                 Some((name, keyword)) => self.option(name, keyword, line, &origin, active),
                 None if self.is_ignored(line.keyword) => {}
-                None => self.warn(Warning::UnknownOption {
-                    origin,
-                    name: line.keyword.to_owned(),
-                    nearest: keyword::nearest(line.keyword),
-                }),
+                None => self.warn_unknown(origin, line.keyword),
             }
         }
+    }
+
+    /// What `Host` patterns are compared with: the host as written, in the second pass the one to connect to.
+    fn host_of_blocks(&self) -> &str {
+        self.final_host.as_deref().unwrap_or(&self.query.host)
     }
 
     fn match_block(&mut self, line: Line<'_>, origin: &Origin, reachable: bool) -> bool {
@@ -241,18 +242,7 @@ impl<'a> Walk<'a> {
         origin: &Origin,
         active: bool,
     ) {
-        // Commands keep their quotes for the shell, and may have any.
-        let raw = matches!(keyword, Keyword::ProxyCommand | Keyword::NoUse);
-        let arguments = match raw {
-            true if line.rest.is_empty() => {
-                return self.fail(origin, Problem::MissingArgument(name.to_owned()));
-            }
-            true => Vec::new(),
-            false => match self.arguments(name, line, origin) {
-                Some(arguments) => arguments,
-                None => return,
-            },
-        };
+        let Some(arguments) = self.arguments(name, line, origin) else { return };
         let assignment = Assignment { keyword, name, rest: line.rest, arguments: &arguments, origin, active };
         match keyword {
             Keyword::IgnoreUnknown => {
@@ -326,6 +316,15 @@ impl<'a> Walk<'a> {
     fn begin_final_pass(&mut self) {
         self.final_host = Some(lowercase_name(&self.tokens().host));
         self.included = 0;
+    }
+
+    fn warn_unknown(&mut self, origin: Origin, name: &str) {
+        // The search for the nearest name takes long enough to do it once for each line only.
+        let is_same = |warning: &Warning| matches!(warning, Warning::UnknownOption { origin: known, name: other, .. } if *known == origin && other == name);
+        if self.warnings.len() < MAX_ERRORS && !self.warnings.iter().any(is_same) {
+            let nearest = keyword::nearest(name);
+            self.warnings.push(Warning::UnknownOption { origin, name: name.to_owned(), nearest });
+        }
     }
 
     fn warn(&mut self, warning: Warning) {
