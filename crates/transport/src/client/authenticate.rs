@@ -120,7 +120,7 @@ impl Login<'_> {
         Err(ConnectError::EndedInLogin {
             user: self.options.user.clone(),
             server: self.server.to_owned(),
-            reason: reason.to_string(),
+            reason,
             tried: std::mem::take(&mut self.tried),
         })
     }

@@ -3,7 +3,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::AddressFamily;
+use super::{AddressFamily, Ended};
 
 /// Why there is no session. One line each; `is_permanent` says whether trying again can help.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ pub enum ConnectError {
     #[error("permission denied for {user} at {server}: {failure}")]
     PermissionDenied { user: String, server: String, failure: Box<AuthenticationFailure> },
     #[error("{server} ended the connection while {user} logged in: {reason}; {}", offered(.tried))]
-    EndedInLogin { user: String, server: String, reason: String, tried: Vec<String> },
+    EndedInLogin { user: String, server: String, reason: Ended, tried: Vec<String> },
     #[error("{server} did not answer the log-in within {}", seconds(*.limit))]
     LoginTimeout { server: String, limit: Duration },
 }
@@ -112,8 +112,9 @@ impl ConnectError {
             | Self::NoCommonAlgorithm { .. }
             | Self::HostKey(_)
             | Self::PermissionDenied { .. }
-            | Self::EndedInLogin { .. }
             | Self::NoAddress { .. } => true,
+            // Above all "Too many authentication failures".
+            Self::EndedInLogin { reason, .. } => matches!(reason, Ended::Peer(_)),
             Self::Jump { source, .. } => source.is_permanent(),
             Self::JumpRefused { reason, .. } => *reason == JumpRefusal::Prohibited,
             Self::Resolve { .. }
@@ -159,7 +160,10 @@ fn listed(attempts: &[Attempt]) -> String {
         Some(error) => format!("{}: {error}", attempt.address.ip()),
         None => attempt.address.ip().to_string(),
     };
-    attempts.iter().map(one).collect::<Vec<_>>().join(", ")
+    match attempts {
+        [] => "no address yet, for its name is still being resolved".to_owned(),
+        attempts => attempts.iter().map(one).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn seconds(duration: Duration) -> String {

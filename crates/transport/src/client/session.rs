@@ -153,6 +153,7 @@ impl From<&DisconnectReason<HandlerError>> for Ended {
             }
             DisconnectReason::Error(HandlerError::Ssh(error)) => match error {
                 Error::KeepaliveTimeout => Self::Silent,
+                Error::NoAuthMethod => Self::Peer("it accepts no further log-in".to_owned()),
                 Error::Disconnect | Error::HUP => Self::Lost("the peer closed it".to_owned()),
                 Error::IO(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                     Self::Lost("the peer closed it".to_owned())

@@ -24,7 +24,8 @@ pub(super) enum Stream {
 /// The stream as the session holds it: it ends with its [`Lifeline`], and shows how the peer began.
 pub(super) struct Underlay {
     stream: Stream,
-    cut: oneshot::Receiver<()>,
+    /// `None` once the lifeline is gone.
+    cut: Option<oneshot::Receiver<()>>,
     heard: Option<Heard>,
 }
 
@@ -45,7 +46,16 @@ impl Underlay {
     pub(super) fn new(stream: Stream) -> (Self, Lifeline, Heard) {
         let (held, cut) = oneshot::channel();
         let heard = Heard::default();
-        (Self { stream, cut, heard: Some(heard.clone()) }, Lifeline { _held: held }, heard)
+        (Self { stream, cut: Some(cut), heard: Some(heard.clone()) }, Lifeline { _held: held }, heard)
+    }
+
+    fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(cut) = &mut self.cut
+            && Pin::new(cut).poll(cx).is_ready()
+        {
+            self.cut = None;
+        }
+        self.cut.is_none()
     }
 }
 
@@ -72,7 +82,7 @@ impl AsyncRead for Underlay {
             Stream::Channel(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Command(stream) => Pin::new(stream).poll_read(cx, buf),
         };
-        if result.is_pending() && Pin::new(&mut this.cut).poll(cx).is_ready() {
+        if result.is_pending() && this.is_cut(cx) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         if let Some(heard) = &this.heard

@@ -1,6 +1,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
@@ -11,20 +13,43 @@ use super::{PromptError, Prompter};
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 1024;
 
-/// The process's controlling terminal, `/dev/tty`. Connections that ask at once take turns.
-#[derive(Debug, Default)]
+/// A terminal, and the person in front of it. Connections that ask at once take turns.
+#[derive(Debug)]
 pub struct Terminal {
+    path: PathBuf,
     turn: Mutex<()>,
+}
+
+impl Terminal {
+    /// The process's controlling terminal, `/dev/tty`.
+    pub fn new() -> Self {
+        Self::at("/dev/tty")
+    }
+
+    /// The terminal at this path.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), turn: Mutex::new(()) }
+    }
+
+    fn open(&self) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).custom_flags(nix::libc::O_NOCTTY).open(&self.path)
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Prompter for Terminal {
     fn is_interactive(&self) -> bool {
-        open().is_ok()
+        self.open().is_ok()
     }
 
     fn ask(&self, prompt: &str, echo: bool) -> Result<Zeroizing<String>, PromptError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut terminal = open().map_err(|_| PromptError::NotInteractive)?;
+        let mut terminal = self.open().map_err(|_| PromptError::NotInteractive)?;
         terminal.write_all(prompt.as_bytes())?;
         let answer = match echo {
             true => read_line(&mut terminal)?,
@@ -39,15 +64,11 @@ impl Prompter for Terminal {
 
     fn show(&self, text: &str) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(mut terminal) = open() {
+        if let Ok(mut terminal) = self.open() {
             // A terminal that is gone shows nothing.
             let _ = terminal.write_all(format!("{}\n", text.trim_end()).as_bytes());
         }
     }
-}
-
-fn open() -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open("/dev/tty")
 }
 
 /// The terminal shows nothing and passes every key on, until dropped. The key for interrupts is among them: a process
