@@ -46,7 +46,7 @@ impl FrameBuf {
         self.queued_at
     }
 
-    /// Drops the first segment of a super-frame, see [`segment::drop_first`]. Returns whether there was another.
+    /// Drops the first segment of a super-frame, see `segment::drop_first`. Returns whether there was another.
     pub(crate) fn drop_first_segment(&mut self, mode: Mode) -> bool {
         let mut header = self.header;
         let Some(dropped) = segment::drop_first(mode, &mut header, self.bytes_mut()) else { return false };

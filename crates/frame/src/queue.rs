@@ -59,7 +59,7 @@ impl FairQueue {
         self.enqueue_parts(now, header, frame, &[])
     }
 
-    /// Takes a copy of a frame that comes as headers and payload, as [`segment::segment`] hands it out.
+    /// Takes a copy of a frame that comes as headers and payload, as [`crate::segment::segment`] hands it out.
     pub fn enqueue_parts(
         &mut self,
         now: Instant,

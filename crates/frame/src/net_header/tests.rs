@@ -112,6 +112,12 @@ fn headers_that_cannot_be_repeated_are_refused() {
         with_flags[34 + 13] = flags;
         assert_eq!(check(header, &with_flags), Err(Refusal::NotSegmentable));
     }
+    let extended = Sample { extensions: vec![60], ..Sample::tcp(IpVersion::V6, vec![5; 4000]) };
+    let (header, mut frame) = extended.super_frame(1448);
+    assert_eq!(check(header, &frame), Ok(header));
+    // A mobility header, which no kernel repeats.
+    frame[20] = 135;
+    assert_eq!(check(header, &frame), Err(Refusal::NotSegmentable));
     let tagged = Sample { tags: vec![1, 2, 3], ..Sample::tcp(IpVersion::V4, vec![5; 4000]) };
     let (header, frame) = tagged.super_frame(1448);
     assert_eq!(check(header, &frame), Err(Refusal::NotSegmentable));
