@@ -99,19 +99,14 @@ fn a_little_at_a_time_does_not_stay_ahead_for_ever() {
     for _ in 0..1000 {
         put(&mut queue, now, &udp(1, 1400));
     }
-    let mut sent = [0; 3];
-    for _ in 0..500 {
-        // Host 2 always has exactly one frame waiting.
-        put(&mut queue, now, &udp(2, 1400));
-        loop {
-            let frame = queue.dequeue(now).unwrap();
-            sent[usize::from(host(&frame))] += 1;
-            if host(&frame) == 2 {
-                break;
-            }
-        }
+    // Hosts 2 and 3 take turns at being a flow that has just begun.
+    let mut sent = [0; 4];
+    for round in 0..500 {
+        put(&mut queue, now, &udp(if round % 2 == 0 { 2 } else { 3 }, 1400));
+        let frame = queue.dequeue(now).unwrap();
+        sent[usize::from(host(&frame))] += 1;
     }
-    assert!(sent[1] >= 480, "{sent:?}");
+    assert!(sent[1] >= 150, "{sent:?}");
 }
 
 #[test]
