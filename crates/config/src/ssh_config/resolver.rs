@@ -359,6 +359,7 @@ impl<'a> Walk<'a> {
         let tokens = &tokens;
 
         let settings = std::mem::take(&mut self.settings);
+        let rekey_limit = settings.rekey_limit();
         let host_name = settings.host_name.map(|_| tokens.host.clone());
         let identity_file = match settings.identity_file {
             unset if unset.is_empty() => None,
@@ -394,7 +395,7 @@ impl<'a> Walk<'a> {
             server_alive_count_max: settings.server_alive_count_max,
             address_family: settings.address_family,
             bind_address: settings.bind_address.map(|address| address.text),
-            rekey_limit: settings.rekey_limit,
+            rekey_limit,
             tunnel: settings.tunnel,
             tunnel_device: settings.tunnel_device,
             exit_on_forward_failure: settings.exit_on_forward_failure,

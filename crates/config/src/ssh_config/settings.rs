@@ -50,7 +50,9 @@ pub(super) struct Settings {
     pub(super) tunnel_device: Option<TunnelDevice>,
     pub(super) address_family: Option<AddressFamily>,
     pub(super) bind_address: Option<Sited>,
-    pub(super) rekey_limit: Option<RekeyLimit>,
+    /// The two halves of `RekeyLimit`, each of which is set by the first line that has it. In bytes; 0 is `default`.
+    pub(super) rekey_bytes: Option<u64>,
+    pub(super) rekey_interval: Option<Duration>,
     pub(super) exit_on_forward_failure: Option<bool>,
     pub(super) batch_mode: Option<bool>,
     pub(super) password_authentication: Option<bool>,
@@ -132,6 +134,14 @@ impl Settings {
         }
     }
 
+    /// `RekeyLimit`, once both halves are known.
+    pub(super) fn rekey_limit(&self) -> Option<RekeyLimit> {
+        self.rekey_bytes.map(|bytes| RekeyLimit {
+            bytes: Some(bytes).filter(|&bytes| bytes > 0),
+            interval: self.rekey_interval.filter(|interval| !interval.is_zero()),
+        })
+    }
+
     /// The last host of `ProxyJump`, behind `%j`.
     pub(super) fn jump_host(&self) -> &str {
         self.proxy_jump.as_ref().and_then(|(hosts, _)| hosts.last()).map_or("", |last| last.host.as_str())
@@ -175,14 +185,16 @@ impl Settings {
             [bytes, interval] => (bytes, Some(interval.as_str())),
             [_, _, extra, ..] => return Err(line.extra(extra)),
         };
-        let limit = value::rekey_limit(bytes, interval).ok_or_else(|| {
-            line.bad_value(
-                &line.arguments.join(" "),
-                "default or bytes such as 64M, then none or a time such as 1h",
-            )
-        })?;
+        let expected = "default or bytes such as 64M, then none or a time such as 1h";
+        let bad_value = || line.bad_value(&line.arguments.join(" "), expected);
+        let bytes = value::rekey_bytes(bytes).ok_or_else(bad_value)?;
+        let interval = match interval {
+            None | Some("none") => None,
+            Some(text) => Some(value::time(text).ok_or_else(bad_value)?),
+        };
         if line.active {
-            self.rekey_limit.get_or_insert(limit);
+            self.rekey_bytes.get_or_insert(bytes);
+            self.rekey_interval = self.rekey_interval.or(interval);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::options::{AddressFamily, RekeyLimit, StrictHostKeyChecking, Tunnel, TunnelDevice, TunnelUnit};
+use super::options::{AddressFamily, StrictHostKeyChecking, Tunnel, TunnelDevice, TunnelUnit};
 
 /// The largest number of a tunnel device; the two above it mean `any` and an error on the wire.
 const LARGEST_UNIT: u32 = 0x7fff_fffd;
@@ -88,21 +88,12 @@ pub(super) fn time(text: &str) -> Option<Duration> {
     (!text.is_empty() && seconds <= i32::MAX as u64).then(|| Duration::from_secs(seconds))
 }
 
-/// `RekeyLimit`: `default` or bytes with K, M or G, and optionally `none` or a time.
-pub(super) fn rekey_limit(bytes: &str, interval: Option<&str>) -> Option<RekeyLimit> {
-    let bytes = match bytes {
-        "default" => None,
-        scaled => match scaled_bytes(scaled)? {
-            0 => None,
-            1..16 => return None,
-            enough => Some(enough),
-        },
-    };
-    let interval = match interval {
-        None | Some("none") => None,
-        Some(text) => Some(time(text)?).filter(|interval| !interval.is_zero()),
-    };
-    Some(RekeyLimit { bytes, interval })
+/// The bytes of `RekeyLimit`, at least 16, with K, M, G or T; 0 is `default`.
+pub(super) fn rekey_bytes(text: &str) -> Option<u64> {
+    match text {
+        "default" => Some(0),
+        scaled => scaled_bytes(scaled).filter(|bytes| !(1..16).contains(bytes)),
+    }
 }
 
 fn tunnel_unit(text: &str) -> Option<TunnelUnit> {

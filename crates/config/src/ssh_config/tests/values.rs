@@ -85,6 +85,8 @@ fn rekey_limits() {
     assert_eq!(limit("1g 1h"), RekeyLimit { bytes: Some(1 << 30), interval: hour });
     assert_eq!(limit("default none"), RekeyLimit::default());
     assert_eq!(limit("0 1h"), RekeyLimit { bytes: None, interval: hour });
+    let halves = berlin("RekeyLimit 1G none\nRekeyLimit 64M 1h").rekey_limit();
+    assert_eq!(halves, RekeyLimit { bytes: Some(1 << 30), interval: hour }, "each half by itself");
     for text in ["15", "1X", "M", "64M 1y", "64M 1h x", "99999999999G"] {
         assert_eq!(problems(&format!("RekeyLimit {text}")).len(), 1, "{text}");
     }

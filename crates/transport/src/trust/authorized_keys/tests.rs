@@ -390,10 +390,10 @@ proptest! {
     #[test]
     fn no_line_grants_more_than_it_says(parts in prop::collection::vec(arbitrary_option(), 1..5)) {
         let text = parts.join(",");
-        if let Ok(grant) = options(&text) {
-            if text.to_ascii_lowercase().split(',').next() == Some("restrict") {
-                prop_assert_eq!(grant.tunnel, TunnelGrant::No);
-            }
+        if let Ok(grant) = options(&text)
+            && text.to_ascii_lowercase().split(',').next() == Some("restrict")
+        {
+            prop_assert_eq!(grant.tunnel, TunnelGrant::No);
         }
     }
 
