@@ -51,6 +51,15 @@ pub(super) enum Denial {
 #[error("{0}")]
 pub(super) struct RefusedLines(Refusals);
 
+/// An attempt to log in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Login<'a> {
+    pub(super) offered: Offered<'a>,
+    pub(super) user: &'a str,
+    pub(super) peer: IpAddr,
+    pub(super) now: SystemTime,
+}
+
 /// Decides, and remembers which bad lines of the files it has told about.
 #[derive(Debug, Default)]
 pub(super) struct Authentication {
@@ -69,51 +78,18 @@ impl Authentication {
         let _ = self.read(options);
     }
 
-    /// Whether a public key may log in, of which the client has or will have to prove possession.
-    pub(super) fn authorize(
-        &self,
-        options: &Options,
-        offered: Offered<'_>,
-        user: &str,
-        peer: IpAddr,
-        now: SystemTime,
-    ) -> Result<Credential, Denial> {
-        check_user(options, user)?;
-        check_strength(offered.key())?;
-        let keys = self.read(options);
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        let request = Request { offered, user, peer: peer.to_canonical(), now };
-        let accept = options.accept.iter().find(|accepted| accepted.key.key_data() == offered.key());
-        let accept = accept.map(|accepted| accepted.name.clone());
-        match (keys.authorize(&request), accept) {
-            (Decision::Granted(grant), accept) => Ok(by_file(&grant, accept)),
-            // A line that takes the key back holds for an accepted key as well.
-            (Decision::Refused(refusals), _) if !refusals.0.is_empty() => {
-                Err(Denial::Refused(RefusedLines(refusals)))
-            }
-            (Decision::Refused(_), Some(name)) if matches!(offered, Offered::Key(_)) => Ok(Credential {
-                name: name.clone(),
-                accept: Some(name),
-                tunnel: TunnelGrant::Free,
-                fingerprint: fingerprint(offered.key()),
-            }),
-            (Decision::Refused(_), _) => Err(Denial::Unknown),
-        }
+    /// Whether a key or certificate may log in, of which the client has proved possession.
+    pub(super) fn authorize(&self, options: &Options, login: &Login<'_>) -> Result<Credential, Denial> {
+        decide(options, &self.read(options), login)
     }
 
     /// Whether to let the client prove possession of a key. It may turn out to be in a certificate, which is seen only
     /// then, so where there is a trusted authority every key may go on.
-    pub(super) fn may_prove(
-        &self,
-        options: &Options,
-        key: &KeyData,
-        user: &str,
-        peer: IpAddr,
-        now: SystemTime,
-    ) -> Result<(), Denial> {
-        match self.authorize(options, Offered::Key(key), user, peer, now) {
+    pub(super) fn may_prove(&self, options: &Options, login: &Login<'_>) -> Result<(), Denial> {
+        let keys = self.read(options);
+        match decide(options, &keys, login) {
             Err(Denial::Unknown | Denial::Refused(_))
-                if self.read(options).entries().iter().any(|entry| entry.is_authority) =>
+                if keys.entries().iter().any(|entry| entry.is_authority) =>
             {
                 Ok(())
             }
@@ -151,6 +127,30 @@ impl Authentication {
             }
         }
         *reported = reports;
+    }
+}
+
+fn decide(options: &Options, keys: &AuthorizedKeys, login: &Login<'_>) -> Result<Credential, Denial> {
+    let Login { offered, user, peer, now } = *login;
+    check_user(options, user)?;
+    check_strength(offered.key())?;
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let request = Request { offered, user, peer: peer.to_canonical(), now };
+    let accepted = options.accept.iter().find(|accepted| accepted.key.key_data() == offered.key());
+    let accept = accepted.map(|accepted| accepted.name.clone());
+    match (keys.authorize(&request), accept) {
+        (Decision::Granted(grant), accept) => Ok(by_file(&grant, accept)),
+        // A line that takes the key back holds for an accepted key as well.
+        (Decision::Refused(refusals), _) if !refusals.0.is_empty() => {
+            Err(Denial::Refused(RefusedLines(refusals)))
+        }
+        (Decision::Refused(_), Some(name)) if matches!(offered, Offered::Key(_)) => Ok(Credential {
+            name: name.clone(),
+            accept: Some(name),
+            tunnel: TunnelGrant::Free,
+            fingerprint: fingerprint(offered.key()),
+        }),
+        (Decision::Refused(_), _) => Err(Denial::Unknown),
     }
 }
 

@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use russh_channels::keys::Certificate;
 use russh_channels::keys::ssh_key::public::KeyData;
-use russh_channels::server::{Auth, Handler, PublicKeyOffer, Session, VerifiedPublicKey};
+use russh_channels::server::{Auth, Handler, PublicKeyOffer, Response, Session, VerifiedPublicKey};
 use russh_channels::tunnel::{ChannelOpen, OpenAnswer, TunnelWriter};
 use russh_channels::{ChannelId, Error};
 use tokio::sync::{mpsc, oneshot};
 
-use super::authentication::{self, Credential, Denial};
+use super::authentication::{self, Credential, Denial, Login};
 use super::gate::Conduct;
 use super::log::printable;
 use super::policy::{self, Refusal, Wanted};
@@ -80,13 +80,7 @@ impl SessionHandler {
     }
 
     fn log_in(&mut self, user: &str, offered: Offered<'_>) -> Auth {
-        let known = self.service.authentication.authorize(
-            &self.service.options,
-            offered,
-            user,
-            self.address.ip(),
-            SystemTime::now(),
-        );
+        let known = self.service.authentication.authorize(&self.service.options, &self.login(user, offered));
         match known {
             Ok(credential) => {
                 let certificate = match offered {
@@ -113,6 +107,22 @@ impl SessionHandler {
             }
             Err(denial) => self.deny(user, offered.key(), &denial),
         }
+    }
+
+    fn login<'a>(&self, user: &'a str, offered: Offered<'a>) -> Login<'a> {
+        Login { offered, user, peer: self.address.ip(), now: SystemTime::now() }
+    }
+
+    /// A method that is not offered.
+    fn deny_method(&self, method: &str, user: &str) -> Auth {
+        let user = printable(user);
+        self.service.strangers.info(format_args!(
+            "Failed {method} for {user} from {} port {} ssh2: only publickey is served",
+            self.address.ip(),
+            self.address.port(),
+        ));
+        let _ = self.notices.send(Notice::Attempt { conduct: Conduct::AuthFailed, user });
+        Auth::reject()
     }
 
     fn deny(&self, user: &str, key: &KeyData, denial: &Denial) -> Auth {
@@ -180,19 +190,26 @@ impl Handler for SessionHandler {
             return Err(Error::Inconsistent);
         }
         let key = offer.public_key.key_data();
-        let verdict = authentication::check_algorithm(offer.algorithm).and_then(|()| {
-            self.service.authentication.may_prove(
-                &self.service.options,
-                key,
-                user,
-                self.address.ip(),
-                SystemTime::now(),
-            )
-        });
+        let login = self.login(user, Offered::Key(key));
+        let verdict = authentication::check_algorithm(offer.algorithm)
+            .and_then(|()| self.service.authentication.may_prove(&self.service.options, &login));
         Ok(match verdict {
             Ok(()) => Auth::Accept,
             Err(denial) => self.deny(user, key, &denial),
         })
+    }
+
+    async fn auth_password(&mut self, user: &str, _password: &str) -> Result<Auth, Self::Error> {
+        Ok(self.deny_method("password", user))
+    }
+
+    async fn auth_keyboard_interactive<'a>(
+        &'a mut self,
+        user: &str,
+        _submethods: &str,
+        _response: Option<Response<'a>>,
+    ) -> Result<Auth, Self::Error> {
+        Ok(self.deny_method("keyboard-interactive", user))
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {

@@ -46,14 +46,14 @@ impl Files {
     }
 
     fn log_in(&self, seed: u8, user: &str) -> Result<Credential, Denial> {
-        Authentication::default().authorize(
-            &self.options,
-            Offered::from(&key(seed)),
-            user,
-            PEER,
-            SystemTime::now(),
-        )
+        let key = key(seed);
+        let login = login(&key, user);
+        Authentication::default().authorize(&self.options, &login)
     }
+}
+
+fn login<'a>(key: &'a PublicKey, user: &'a str) -> Login<'a> {
+    Login { offered: Offered::from(key), user, peer: PEER, now: SystemTime::now() }
 }
 
 #[test]
@@ -141,9 +141,7 @@ fn a_bad_line_is_told_once_until_it_changes() {
 fn without_an_authority_only_known_keys_may_prove_themselves() {
     let files = Files::new(&line(1));
     let authentication = Authentication::default();
-    let may = |seed| {
-        authentication.may_prove(&files.options, key(seed).key_data(), "root", PEER, SystemTime::now())
-    };
+    let may = |seed| authentication.may_prove(&files.options, &login(&key(seed), "root"));
     assert_eq!(may(1), Ok(()));
     assert_eq!(may(2), Err(Denial::Unknown));
     files.write(&format!("cert-authority {}", line(3)));

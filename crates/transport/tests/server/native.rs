@@ -1,0 +1,160 @@
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use russh_channels::ChannelOpenFailure;
+use tapline_device::{Device, FrameRef, FrameSink, Unit, memory};
+use tapline_frame::{Mode, NetHeader, Offloads, records};
+use tapline_transport::server::{Event, PermitTunnel};
+use tapline_transport::tunnel::{Counters, Dialect, Lease, NativePolicy, OpenTunnelError, TunnelRequest};
+
+use crate::client::{Answer, Client};
+use crate::harness::{CLIENT, Devices, Site, in_namespace, line, until, within};
+
+fn request(device: memory::MemoryDevice, native: NativePolicy) -> TunnelRequest {
+    TunnelRequest {
+        device: Lease::new(Box::new(device), None),
+        remote_unit: Some(5),
+        native,
+        counters: Arc::new(Counters::default()),
+    }
+}
+
+fn open_payload() -> Vec<u8> {
+    let mut payload = Vec::new();
+    records::Open { mode: Mode::Ethernet, unit: None, features: Offloads::NONE, mtu: Some(1400) }
+        .encode(&mut payload);
+    payload
+}
+
+struct Frames(Vec<Vec<u8>>);
+
+impl FrameSink for Frames {
+    fn push(&mut self, _header: &NetHeader, frame: &[u8]) -> bool {
+        self.0.push(frame.to_vec());
+        true
+    }
+}
+
+async fn passes(from: &mut memory::MemoryDevice, to: &mut memory::MemoryDevice) {
+    let frame: Vec<u8> = [[0xff; 6].as_slice(), &[2, 0, 0, 0, 0, 9], &[0x88, 0xb5], &[7; 50]].concat();
+    from.write_batch(&[FrameRef { header: NetHeader::default(), bytes: &frame }]).unwrap();
+    let mut frames = Frames(Vec::new());
+    within("the frame comes out", poll_fn(|cx| to.poll_readable(cx))).await.unwrap();
+    to.read_batch(&mut frames).unwrap();
+    assert_eq!(frames.0, [frame]);
+}
+
+#[test]
+fn frames_cross_a_native_tunnel_both_ways() {
+    in_namespace(|| async {
+        let site = Site::new();
+        let mut server = site.serve(site.options(&line(CLIENT)));
+        let client = Client::log_in(&server).await;
+        let (ours, mut here) = memory::pair(Mode::Ethernet);
+        let established =
+            within("a tunnel", client.tunnels.open(request(ours, NativePolicy::Only))).await.unwrap();
+        assert_eq!(established.dialect, Dialect::Native);
+        let opened = server.opened().await;
+        assert_eq!((opened.mode, opened.dialect), (Mode::Ethernet, Dialect::Native));
+        let asked = server.devices.asked();
+        assert_eq!((asked[0].unit, asked[0].dialect), (Unit::Number(5), Dialect::Native));
+
+        let mut there = server.devices.other_end();
+        passes(&mut here, &mut there).await;
+        passes(&mut there, &mut here).await;
+        let counters = opened.counters;
+        until("both are counted", || {
+            counters.received.frames.read() == 1 && counters.sent.frames.read() == 1
+        })
+        .await;
+    });
+}
+
+#[test]
+fn another_version_is_refused_by_name() {
+    in_namespace(|| async {
+        let site = Site::new();
+        let server = site.serve(site.options(&line(CLIENT)));
+        let mut client = Client::log_in(&server).await;
+        let mut payload = open_payload();
+        payload[3] = 2;
+        payload.extend(b"what a later version may say");
+        let answer = client.open(records::CHANNEL_TYPE, &payload).await;
+        let Answer::Refused { reason, description } = answer else { panic!("{answer:?}") };
+        assert_eq!(reason, ChannelOpenFailure::ConnectFailed);
+        assert_eq!(description, "tapline channel version 2 is not supported; this side speaks 1");
+        assert!(server.devices.asked().is_empty());
+
+        // The session goes on.
+        assert!(matches!(client.open(records::CHANNEL_TYPE, &open_payload()).await, Answer::Confirmed(_)));
+    });
+}
+
+#[test]
+fn malformed_opens_are_refused_with_a_reason() {
+    in_namespace(|| async {
+        let site = Site::new();
+        let server = site.serve(site.options(&line(CLIENT)));
+        let mut client = Client::log_in(&server).await;
+        let good = open_payload();
+        for length in 0..good.len() {
+            let answer = client.open(records::CHANNEL_TYPE, &good[..length]).await;
+            assert!(matches!(answer, Answer::Refused { .. }), "{length}: {answer:?}");
+        }
+        for payload in [[].as_slice(), &[0, 0, 0, 2], &[0; 9]] {
+            let answer = client.open("tun@openssh.com", payload).await;
+            assert!(matches!(answer, Answer::Refused { .. }), "{answer:?}");
+        }
+        assert!(server.devices.asked().is_empty());
+    });
+}
+
+#[test]
+fn policy_reaches_the_native_client_in_words() {
+    in_namespace(|| async {
+        let site = Site::new();
+        let mut options = site.options(&line(CLIENT));
+        options.permit_tunnel = PermitTunnel::PointToPoint;
+        let server = site.serve(options);
+        let client = Client::log_in(&server).await;
+        for native in [NativePolicy::Only, NativePolicy::No] {
+            let (ours, _) = memory::pair(Mode::Ethernet);
+            let error = within("an answer", client.tunnels.open(request(ours, native))).await.unwrap_err();
+            let OpenTunnelError::Refused { description, hint } = error else { panic!("{error}") };
+            assert!(description.contains("rejected tunnel device forwarding"), "{description}");
+            assert!(hint.contains("PermitTunnel"), "{hint}");
+        }
+    });
+}
+
+#[test]
+fn a_device_that_is_refused_is_explained() {
+    in_namespace(|| async {
+        let site = Site::new();
+        let server = site.serve_with(site.options(&line(CLIENT)), Devices::refusing("br-lab is missing"));
+        let mut client = Client::log_in(&server).await;
+        let answer = client.open(records::CHANNEL_TYPE, &open_payload()).await;
+        let Answer::Refused { description, .. } = answer else { panic!("{answer:?}") };
+        assert_eq!(description, "Failed to open the tunnel device. br-lab is missing");
+    });
+}
+
+#[test]
+fn a_device_that_goes_away_closes_its_tunnel_alone() {
+    in_namespace(|| async {
+        let site = Site::new();
+        let mut server = site.serve(site.options(&line(CLIENT)));
+        let client = Client::log_in(&server).await;
+        let (ours, _here) = memory::pair(Mode::Ethernet);
+        within("a tunnel", client.tunnels.open(request(ours, NativePolicy::Auto))).await.unwrap();
+        server.opened().await;
+        drop(server.devices.other_end());
+        match server.event().await {
+            Event::TunnelClosed { device, .. } => assert_eq!(device, "memory0"),
+            other => panic!("{other:?}"),
+        }
+        let (ours, _here) = memory::pair(Mode::Ethernet);
+        within("a tunnel", client.tunnels.open(request(ours, NativePolicy::Auto))).await.unwrap();
+        server.tunnel().await;
+    });
+}
