@@ -65,7 +65,7 @@ impl Heard {
     }
 
     /// Returns whether there is no need for more.
-    fn add(&self, bytes: &[u8]) -> bool {
+    pub(super) fn add(&self, bytes: &[u8]) -> bool {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = HEARD.saturating_sub(heard.len());
         heard.extend(bytes.iter().take(room));
