@@ -192,7 +192,8 @@ impl Controller {
             Monitor::open(&[Monitor::LINK, Monitor::IPV6_ADDRESS]).map_err(ReconcileError::Watch)?;
         let mut done = Vec::new();
         let mut vanished = BTreeSet::new();
-        for round in 0.. {
+        let mut round = 0;
+        loop {
             let observed = match self.observe().await {
                 Ok(observed) => observed,
                 Err(error) if done.is_empty() => return Err(error.into()),
@@ -236,8 +237,8 @@ impl Controller {
                     Stopped::Journal(failed) => ReconcileError::Journal { failed, rollback },
                 });
             }
+            round += 1;
         }
-        Ok(Outcome::default())
     }
 
     /// Takes back all that is owned, and nothing else. Goes on after an error.
@@ -247,6 +248,7 @@ impl Controller {
     pub async fn remove_all(&mut self) -> Result<Vec<Operation>, RemoveError> {
         let mut done = Vec::new();
         let mut errors = Vec::new();
+        let mut unwritten = None;
         for round in 0..ROUNDS {
             let observed = self.observe().await?;
             let mut owned = self.owned().clone();
@@ -268,14 +270,21 @@ impl Controller {
                 match change(&mut executor, &mut self.journal, &operation).await {
                     Ok(()) => done.push(operation),
                     Err(Stopped::Operation(error)) => errors.push(*error),
-                    Err(Stopped::Journal(error)) => return Err(error.into()),
+                    // A record that says more than there is does no harm.
+                    Err(Stopped::Journal(error)) => {
+                        unwritten = Some(error);
+                        done.push(operation);
+                    }
                 }
             }
             if done.len() == before {
                 break;
             }
         }
-        Err(RemoveError::Operations(errors))
+        match unwritten {
+            Some(error) if errors.is_empty() => Err(error.into()),
+            _ => Err(RemoveError::Operations(errors)),
+        }
     }
 
     /// Makes the changes in order up to the first that fails. One that fails because its interface vanished is no
@@ -315,7 +324,13 @@ impl Controller {
 
     /// Makes the inverse changes in the inverse order and goes on after an error.
     async fn roll_back(&mut self, done: Vec<Operation>) -> Vec<OperationError> {
-        let Ok(observed) = self.observe().await else { return Vec::new() };
+        let observed = match self.observe().await {
+            Ok(observed) => observed,
+            Err(error) => {
+                tracing::warn!(%error, "cannot go back; what was changed stays in the record");
+                return Vec::new();
+            }
+        };
         let mut executor = Executor::new(&self.netlink, &observed);
         let mut errors = Vec::new();
         for operation in done.iter().rev().map(Operation::inverse) {

@@ -24,7 +24,8 @@ pub struct Desired {
 /// Settings of one interface. `None` and empty collections mean "leave what is there".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
-    /// Administratively up.
+    /// Administratively up. With `Some(false)` the kernel drops the routes of the interface, also those that were
+    /// found there.
     pub up: Option<bool>,
     /// Bytes of the largest packet behind the Ethernet header: neither that header, a VLAN tag nor the frame check
     /// sequence counts.
@@ -89,7 +90,7 @@ pub struct Bridge {
 
 /// Settings of a bridge as bridge, named as in netplan. `None` means "leave what is there".
 ///
-/// Times have a resolution of 10 ms (the kernel's `USER_HZ`); what is finer is cut off.
+/// Times have a resolution of 100 ms, which is exact whatever the tick of the kernel; what is finer is cut off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BridgeParameters {
@@ -178,11 +179,11 @@ impl BridgeParameters {
         }
     }
 
-    /// With every time cut to the kernel's resolution.
+    /// With every time cut to what the kernel keeps exactly.
     #[must_use]
     pub(crate) fn rounded(self) -> Self {
         let cut = |time: Duration| {
-            time.saturating_sub(Duration::from_nanos(u64::from(time.subsec_nanos()) % 10_000_000))
+            time.saturating_sub(Duration::from_nanos(u64::from(time.subsec_nanos()) % 100_000_000))
         };
         Self {
             forward_delay: self.forward_delay.map(cut),

@@ -1,6 +1,8 @@
 //! The whole process in namespaces of its own. That must happen before any thread starts, so this test has no harness:
 //! it runs itself once for each case.
 
+#![expect(clippy::expect_used, reason = "a test, although without the harness by which clippy knows one")]
+
 use std::{
     env, fs,
     process::{Command, ExitCode},

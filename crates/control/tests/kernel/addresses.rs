@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use tapline_control::{Bridge, Controller, Desired, Interface, Journal, MacAddress, PROTOCOL};
+use tapline_control::{Controller, Interface, Journal, MacAddress, PROTOCOL};
 
-use crate::{controlled, essence, eth0, hosts, link, name, namespace, net, nets};
+use crate::{controlled, essence, eth0, hosts, link, net, nets};
 
 #[test]
 fn addresses_mtu_and_macaddress_come_and_go() {
@@ -51,17 +51,23 @@ fn an_address_that_another_host_has_is_reported() {
 
 #[test]
 fn without_carrier_an_address_is_pending_and_nobody_waits() {
-    let Some(here) = namespace() else { return };
-    let settings = Interface { addresses: nets(&["fd77::1/64"]), ..Interface::default() };
-    let bridge = Bridge { settings, ..Bridge::default() };
-    let desired = Desired { bridges: [(name("br0"), bridge)].into(), ..Desired::default() };
-    let outcome = here.block_on(|| async {
+    let Some(hosts) = hosts() else { return };
+    // The kernel counts an interface as ready that ever had carrier since it was brought up, so both ends go down.
+    let down = eth0(Interface { up: Some(false), ..Interface::default() });
+    hosts.there.configure(&down).unwrap();
+    hosts.here.configure(&down).unwrap();
+    let desired = eth0(Interface { addresses: nets(&["fd77::1/64"]), ..Interface::default() });
+    let outcome = hosts.here.block_on(|| async {
         // With this deadline the test would hang if it were waited for.
         let controller = Controller::new(Journal::in_memory()).unwrap();
         controller.with_dad_deadline(Duration::from_secs(3600)).reconcile(&desired).await.unwrap()
     });
     let outcome = outcome.unwrap().check().unwrap();
-    assert_eq!(outcome.pending.iter().map(ToString::to_string).collect::<Vec<_>>(), ["fd77::1/64 on br0"]);
+    assert_eq!(outcome.pending.iter().map(ToString::to_string).collect::<Vec<_>>(), ["fd77::1/64 on eth0"]);
+
+    hosts.there.configure(&eth0(Interface::default())).unwrap();
+    let outcome = hosts.here.configure(&desired).unwrap();
+    assert_eq!(outcome.changes, []);
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn a_bridge_with_spanning_tree_comes_and_goes() {
             hello_time: Some(Duration::from_secs(1)),
             max_age: Some(Duration::from_secs(10)),
             priority: Some(4096),
-            ageing_time: Some(Duration::from_millis(60_250)),
+            ageing_time: Some(Duration::from_millis(60_500)),
             mcast_snooping: Some(false),
         };
         let outcome = controller.reconcile(&lab(parameters)).await.unwrap();

@@ -123,6 +123,31 @@ fn two_processes_cannot_share_a_record() {
 }
 
 #[test]
+fn without_its_file_nothing_is_begun_but_everything_is_removed() {
+    let Some(hosts) = hosts() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    hosts
+        .here
+        .block_on(|| async {
+            let mut controller = Controller::new(Journal::open(&path).unwrap()).unwrap();
+            controller.reconcile(&much()).await.unwrap();
+            directory.close().unwrap();
+
+            let mut more = much();
+            more.interfaces.get_mut(&name("eth0")).unwrap().accept_ra = Some(false);
+            let error = controller.reconcile(&more).await.unwrap_err();
+            assert!(error.to_string().contains("check the directory and its permissions"), "{error}");
+            assert_eq!(link(&controller, "eth0").await.ipv6.unwrap().accept_ra, 1);
+
+            controller.remove_all().await.unwrap();
+            assert!(!controller.observe().await.unwrap().links.contains_key(&name("br-lab")));
+            assert_eq!(link(&controller, "eth0").await.mtu, 1500);
+        })
+        .unwrap();
+}
+
+#[test]
 fn a_lost_record_is_made_again_from_the_marks() {
     let Some(hosts) = hosts() else { return };
     controlled(&hosts.here, async |mut controller| {

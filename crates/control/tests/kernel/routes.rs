@@ -95,6 +95,6 @@ fn a_route_that_someone_else_has_is_a_conflict() {
              metric 0; give one of them another metric"
         );
         assert_eq!(link(&controller, "eth0").await.routes.len(), 1);
-        assert!(controller.owned().interfaces.get(&name("eth0")).is_none());
+        assert!(!controller.owned().interfaces.contains_key(&name("eth0")));
     });
 }
