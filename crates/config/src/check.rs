@@ -118,13 +118,13 @@ fn endpoint(node: &Node, tunnel: Option<Tunnel>, bridges: Option<&[&str]>, repor
     if let Some(bridges) = bridges
         && !bridges.contains(&bridge.as_str())
     {
-        let hint = match nearest(bridge.as_str(), bridges.iter().copied()) {
+        let message = format!("the bridge `{bridge}` is not among `bridges`");
+        report.error_with(at, message, || match nearest(bridge.as_str(), bridges.iter().copied()) {
             Some(known) => format!("did you mean `{known}`?"),
             None => {
                 format!("add it: `bridges: {{{bridge}: {{}}}}`; one that exists already is used as it is")
             }
-        };
-        report.error(at, format!("the bridge `{bridge}` is not among `bridges`"), hint);
+        });
     }
     for key in ["addresses", "routes", "accept-ra", "link-local"] {
         let Some((name, asked)) = entries(Some(node)).find(|(name, _)| name.text() == Some(key)) else {
@@ -166,7 +166,7 @@ fn server(node: &Node, keys: Keys<'_>, report: &mut Report) {
                 ),
                 Keys::OfHosts(hosts) if !hosts.contains(&peer) => {
                     let message = format!("{} is no host of this lab and has no `public-key`", quoted(peer));
-                    report.error(name.span, message, unknown_name(peer, hosts));
+                    report.error_with(name.span, message, || unknown_name(peer, hosts));
                 }
                 Keys::OfHosts(_) => {}
             }

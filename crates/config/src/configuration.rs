@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::schema::{OneOrMany, section};
+use crate::schema::{OneOrMany, default_is_new, section};
 use crate::value::{
     AddressFamily, Bounded, HostTarget, InterfaceName, LinkLocal, MacAddr, MaxStartups, Mtu, Name, Native,
     PathPattern, PermitTunnel, ProxyCommand, ProxyJump, PublicKey, RekeyLimit, Route, StrictHostKeyChecking,
@@ -200,13 +200,4 @@ fn pattern(path: &str) -> Vec<PathPattern> {
     path.parse().into_iter().collect()
 }
 
-macro_rules! default_is_new {
-    ($($section:ty),*) => { $(
-        impl Default for $section {
-            fn default() -> Self {
-                Self::new()
-            }
-        }
-    )* };
-}
 default_is_new!(Config, Server, Accept, Bridge, BridgeParameters);

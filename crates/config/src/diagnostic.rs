@@ -132,15 +132,19 @@ impl Report {
     /// Notes a mistake and what to do about it. The same mistake at the same place, reached again through a YAML
     /// alias, counts once.
     pub(crate) fn error(&mut self, at: Span, message: impl Into<String>, hint: impl Into<String>) {
-        let (message, hint) = (message.into(), hint.into());
-        if self.found.iter().any(|(span, text, _)| *span == at && *text == message) {
-            return;
-        }
+        self.error_with(at, message, || hint.into());
+    }
+
+    /// As [`Report::error`], for a hint that takes work to find.
+    pub(crate) fn error_with(&mut self, at: Span, message: impl Into<String>, hint: impl FnOnce() -> String) {
         if self.found.len() >= KEPT {
             self.left_out = self.left_out.saturating_add(1);
             return;
         }
-        self.found.push((at, message, Some(hint).filter(|hint| !hint.is_empty())));
+        let message = message.into();
+        if !self.found.iter().any(|(span, text, _)| *span == at && *text == message) {
+            self.found.push((at, message, Some(hint()).filter(|hint| !hint.is_empty())));
+        }
     }
 
     /// Says that the document ends early, at a syntax error: what is missing may well stand behind it.

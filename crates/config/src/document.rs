@@ -16,7 +16,9 @@ pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// Deepest nesting of lists and mappings; the schema needs eight.
 const MAX_DEPTH: usize = 32;
 /// Most pieces of a document once its aliases are written out.
-const MAX_NODES: usize = 200_000;
+const MAX_NODES: usize = 100_000;
+/// Most entries of one list or mapping. They are compared with each other, so that this bounds the work too.
+const MAX_ENTRIES: usize = 4096;
 
 /// One piece of the document.
 #[derive(Debug, Clone)]
@@ -106,6 +108,12 @@ struct Open {
     is_map: bool,
     /// Key and value by turns in a mapping.
     children: Vec<Node>,
+}
+
+impl Open {
+    fn most(&self) -> usize {
+        if self.is_map { 2 * MAX_ENTRIES } else { MAX_ENTRIES }
+    }
 }
 
 struct Reader {
@@ -209,6 +217,11 @@ impl Reader {
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut() {
+            Some(parent) if parent.children.len() >= parent.most() => {
+                let message = format!("more than {MAX_ENTRIES} entries in one place");
+                report.error(node.span, message, "split it");
+                return Err(Stop);
+            }
             Some(parent) => parent.children.push(node),
             None => self.root = Some(node),
         }

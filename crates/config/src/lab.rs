@@ -13,7 +13,7 @@ pub(crate) use self::check::check;
 use crate::configuration::Config;
 use crate::diagnostic::Report;
 use crate::document::Node;
-use crate::schema::{Definitions, Element, is_misspelt, section};
+use crate::schema::{Definitions, Element, default_is_new, is_misspelt, section};
 use crate::value::{Bounded, InterfaceName, Mtu, Name, Route, ZonedAddr};
 
 section! {
@@ -213,15 +213,6 @@ impl Element for Check {
     }
 }
 
-macro_rules! default_is_new {
-    ($($section:ty),*) => { $(
-        impl Default for $section {
-            fn default() -> Self {
-                Self::new()
-            }
-        }
-    )* };
-}
 default_is_new!(Lab, Network, Host, Attachment);
 
 #[cfg(test)]

@@ -91,11 +91,9 @@ impl<'a> Fields<'a> {
                 for (key, _) in entries {
                     let name = key.text().unwrap_or_default();
                     if !known.contains(&name) {
-                        report.error(
-                            key.span,
-                            format!("unknown key {}", quoted(name)),
-                            suggestion(name, known),
-                        );
+                        report.error_with(key.span, format!("unknown key {}", quoted(name)), || {
+                            suggestion(name, known)
+                        });
                     }
                 }
             }
@@ -252,6 +250,18 @@ macro_rules! section {
     };
 }
 pub(crate) use section;
+
+/// For sections without a required field.
+macro_rules! default_is_new {
+    ($($section:ty),*) => { $(
+        impl Default for $section {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    )* };
+}
+pub(crate) use default_is_new;
 
 #[cfg(test)]
 mod tests;

@@ -100,6 +100,11 @@ fn a_document_cannot_grow_without_bound() {
     }
     assert!(mistakes(&ladder)[0].contains("too large or too deep"));
 
+    let long = format!("[{}x]", "x,".repeat(MAX_ENTRIES));
+    assert_eq!(mistakes(&long), [format!("1:{}: more than 4096 entries in one place", 2 * MAX_ENTRIES + 2)]);
+    let wide: String = (0..=MAX_ENTRIES).map(|key| format!("k{key}: x\n")).collect();
+    assert_eq!(mistakes(&wide), ["4097:1: more than 4096 entries in one place"]);
+
     for deep in ["[".repeat(100_000), "{a: ".repeat(10_000), "- ".repeat(10_000)] {
         assert_eq!(mistakes(&deep).len(), 1);
     }

@@ -34,7 +34,7 @@ pub(crate) fn check(root: &Node, report: &mut Report) {
             let is_known = networks.contains(&wanted) || is_misspelt(root, "networks");
             if !is_known && wanted.parse::<InterfaceName>().is_ok() {
                 let message = format!("the network {} is not among `networks`", quoted(wanted));
-                report.error(network.span, message, unknown_name(wanted, &networks));
+                report.error_with(network.span, message, || unknown_name(wanted, &networks));
             }
             for (net, at) in items::<IpNet>(attachment.value("addresses")) {
                 if let Some(other) = addresses.insert((wanted, net.addr()), name) {
@@ -63,11 +63,8 @@ pub(crate) fn check(root: &Node, report: &mut Report) {
 fn known_host(name: Option<&Node>, hosts: &[&str], report: &mut Report) {
     let Some(node) = name else { return };
     if let Some(name) = node.text().filter(|name| name.parse::<Name>().is_ok() && !hosts.contains(name)) {
-        report.error(
-            node.span,
-            format!("{} is no host of this lab", quoted(name)),
-            unknown_name(name, hosts),
-        );
+        let message = format!("{} is no host of this lab", quoted(name));
+        report.error_with(node.span, message, || unknown_name(name, hosts));
     }
 }
 
@@ -122,7 +119,7 @@ fn target(check: &Node, root: &Node, report: &mut Report) {
             let is_tunnel = name.starts_with("tap") || name.starts_with("tun") || name == "lo";
             if !is_tunnel && !known.contains(&name) {
                 let message = format!("`{from}` has no interface {}", quoted(name));
-                report.error(at, message, unknown_name(name, &known));
+                report.error_with(at, message, || unknown_name(name, &known));
             }
         }
     }

@@ -9,9 +9,6 @@ use super::{Definitions, Element, Scalar};
 use crate::diagnostic::Report;
 use crate::document::{Content, Node};
 
-/// Longest list. Entries are compared with each other, so that this bounds the work too.
-const MAX_ITEMS: usize = 1000;
-
 impl<T: Element> Element for Option<T> {
     fn parse(node: &Node, report: &mut Report) -> Option<Self> {
         T::parse(node, report).map(Some)
@@ -33,11 +30,6 @@ impl<T: Element + PartialEq> Element for Vec<T> {
             report.error(node.span, message, "write `[a, b]`, or one `- a` a line");
             return None;
         };
-        if items.len() > MAX_ITEMS {
-            let message = format!("a list of {} entries, more than the {MAX_ITEMS} allowed", items.len());
-            report.error(node.span, message, "shorten it");
-            return None;
-        }
         let mut values: Vec<T> = Vec::with_capacity(items.len());
         for item in items {
             if let Some(value) = T::parse(item, report) {

@@ -149,15 +149,6 @@ fn an_unknown_key_without_a_neighbour_names_them_all() {
 }
 
 #[test]
-fn a_long_list_is_refused() {
-    let text = format!("[{}]", "a,".repeat(1001));
-    let mut report = Report::default();
-    let root = read(&text, &mut report).expect("a document");
-    assert_eq!(Vec::<String>::parse(&root, &mut report), None);
-    assert_eq!(report.into_diagnostics("f", &text).iter().next().map(|d| d.column), Some(1));
-}
-
-#[test]
 fn missing_keys_are_told_at_the_name_of_their_section() {
     let mut report = Report::default();
     let root = read("berlin:\n  mtu: 1500\n", &mut report).expect("a document");
