@@ -17,7 +17,7 @@ pub(crate) const EDITS: &[Edit] = &[
         name: "declare the tunnel module",
         file: "lib_inner.rs",
         anchor: "mod parsing;\nmod session;\n",
-        with: "mod parsing;\nmod session;\npub mod tunnel;\n",
+        with: "mod parsing;\nmod read_ahead;\nmod session;\npub mod tunnel;\n",
     },
     Edit {
         name: "client handlers drive tunnels",
@@ -82,14 +82,50 @@ pub(crate) const EDITS: &[Edit] = &[
         with: "        crate::tunnel::hear_debug(handler, &pkt.buffer);\n\
                \x20       if [msg::IGNORE, msg::UNIMPLEMENTED, msg::DEBUG].contains(message_type) {",
     },
-    // Data of tunnel channels goes from the decrypted packet to the handler: no copy, no queue between.
+    // One read takes what the socket has, and packets are decrypted where they were read.
+    Edit {
+        name: "packets are read ahead",
+        file: "cipher/mod.rs",
+        anchor: "pub(crate) async fn read<R: AsyncRead + Unpin>(",
+        with: "pub(crate) use crate::read_ahead::read;\n\n#[allow(dead_code)]\nasync fn read_one<R: AsyncRead + Unpin>(",
+    },
+    Edit {
+        name: "the limit on packets is known to the reader",
+        file: "cipher/mod.rs",
+        anchor: "\nconst MAXIMUM_PACKET_LEN: usize",
+        with: "\npub(crate) const MAXIMUM_PACKET_LEN: usize",
+    },
+    Edit {
+        name: "a buffer for what was read ahead",
+        file: "sshbuffer.rs",
+        anchor: "    pub seqn: Wrapping<u32>,\n}\n\nimpl SSHBuffer {",
+        with: "    pub seqn: Wrapping<u32>,\n\
+               \x20   pub(crate) ahead: crate::read_ahead::ReadAhead,\n\
+               \x20   pub(crate) payload: std::ops::Range<usize>,\n\
+               }\n\nimpl SSHBuffer {",
+    },
+    Edit {
+        name: "nothing was read ahead at first",
+        file: "sshbuffer.rs",
+        anchor: "            bytes: 0,\n            seqn: Wrapping(0),\n        }\n",
+        with: "            bytes: 0,\n\
+               \x20           seqn: Wrapping(0),\n\
+               \x20           ahead: Default::default(),\n\
+               \x20           payload: 0..0,\n\
+               \x20       }\n",
+    },
+    // Data of tunnel channels goes from the decrypted packet to the handler: no copy, no queue between, and all
+    // packets that one read brought in one go.
     Edit {
         name: "the client delivers tunnel data in place",
         file: "client/mod.rs",
         anchor: "                    let mut pkt = self.maybe_decompress(&buffer)?;\n",
         with: "                    let rekey_allowed = self.automatic_rekey_allowed();\n\
                \x20                   let peer_rekeys = matches!(&self.kex, SessionKexState::InProgress(kex) if kex.peer_kexinit_received());\n\
-               \x20                   let mut pkt = if crate::tunnel::deliver(&mut self.common, handler, &buffer, peer_rekeys, rekey_allowed)? {\n\
+               \x20                   let cipher = std::mem::replace(&mut self.common.remote_to_local, Box::new(clear::Key));\n\
+               \x20                   let (delivered, cipher) = crate::tunnel::deliver(&mut self.common, handler, &mut buffer, cipher, peer_rekeys, rekey_allowed);\n\
+               \x20                   self.common.remote_to_local = cipher;\n\
+               \x20                   let mut pkt = if delivered? {\n\
                \x20                       IncomingSshPacket { buffer: Vec::new(), seqn: buffer.seqn }\n\
                \x20                   } else {\n\
                \x20                       self.maybe_decompress(&buffer)?\n\
@@ -101,7 +137,9 @@ pub(crate) const EDITS: &[Edit] = &[
         anchor: "                    let mut pkt = self.maybe_decompress(&buffer)?;\n",
         with: "                    let rekey_allowed = self.automatic_rekey_allowed();\n\
                \x20                   let peer_rekeys = matches!(&self.kex, SessionKexState::InProgress(kex) if kex.peer_kexinit_received());\n\
-               \x20                   let mut pkt = if crate::tunnel::deliver(&mut self.common, &mut handler, &buffer, peer_rekeys, rekey_allowed)? {\n\
+               \x20                   let delivered;\n\
+               \x20                   (delivered, opening_cipher) = crate::tunnel::deliver(&mut self.common, &mut handler, &mut buffer, opening_cipher, peer_rekeys, rekey_allowed);\n\
+               \x20                   let mut pkt = if delivered? {\n\
                \x20                       IncomingSshPacket { buffer: Vec::new(), seqn: buffer.seqn }\n\
                \x20                   } else {\n\
                \x20                       self.maybe_decompress(&buffer)?\n\

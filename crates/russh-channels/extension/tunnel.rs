@@ -13,6 +13,7 @@ use std::time::Duration;
 use ssh_encoding::{Decode, Encode, Reader};
 use tokio::io::AsyncWrite;
 
+use crate::cipher::OpeningKey;
 use crate::parsing::{ChannelType, OpenChannelMessage};
 use crate::session::{CommonSession, Encrypted};
 use crate::sshbuffer::{PacketWriter, SSHBuffer};
@@ -34,6 +35,9 @@ pub trait Tunnels: Send {
     fn receive(&mut self, _channel: ChannelId, _data: &[u8]) -> Option<u32> {
         None
     }
+
+    /// All that one read of the socket brought has been received.
+    fn received_batch(&mut self) {}
 
     /// Ready when [`Tunnels::send`] has something to do. Polled on every turn of the loop; must not be ready
     /// for work that `send` cannot finish, or the loop spins.
@@ -254,46 +258,62 @@ pub(crate) fn hear_debug<H: Tunnels>(handler: &mut H, packet: &[u8]) {
     }
 }
 
-/// Gives CHANNEL_DATA of a tunnel to the handler. `false`: the packet is russh's to handle.
-pub(crate) fn deliver<C, H: Tunnels>(
+/// Gives CHANNEL_DATA of tunnels to the handler, starting with the packet in `buffer` and going on with those that were
+/// read with it. `false`: the packet that is now in `buffer` is russh's to handle. Hands the cipher back.
+pub(crate) fn deliver<C: RekeyLimits, H: Tunnels>(
     common: &mut CommonSession<std::sync::Arc<C>>,
     handler: &mut H,
-    packet: &SSHBuffer,
+    buffer: &mut SSHBuffer,
+    mut cipher: Box<dyn OpeningKey + Send>,
     peer_rekeys: bool,
     rekey_allowed: bool,
-) -> Result<bool, Error>
-where
-    C: RekeyLimits,
-{
-    let Some(enc) = common.encrypted.as_mut() else { return Ok(false) };
-    if peer_rekeys || !matches!(enc.decompress, compression::Decompress::None) {
-        return Ok(false);
-    }
-    // packet_length and padding_length stand before the payload.
-    let Some(&[msg::CHANNEL_DATA, c0, c1, c2, c3, l0, l1, l2, l3, ref data @ ..]) = packet.buffer.get(5..) else {
-        return Ok(false);
+) -> (Result<bool, Error>, Box<dyn OpeningKey + Send>) {
+    let mut any = false;
+    let result = loop {
+        if peer_rekeys || !receive(common, handler, buffer.payload_in_place()) {
+            buffer.copy_payload();
+            break Ok(false);
+        }
+        any = true;
+        match buffer.open_next(&mut *cipher) {
+            Ok(true) => {}
+            Ok(false) => break Ok(true),
+            Err(error) => break Err(error),
+        }
     };
+    if any {
+        handler.received_batch();
+        common.received_data = true;
+        if rekey_allowed
+            && buffer.bytes >= common.config.rekey_read_limit()
+            && let Some(enc) = common.encrypted.as_mut()
+        {
+            enc.rekey_wanted = true;
+        }
+    }
+    (result, cipher)
+}
+
+/// Whether the packet was data of a tunnel.
+fn receive<C, H: Tunnels>(common: &mut CommonSession<C>, handler: &mut H, payload: &[u8]) -> bool {
+    let Some(enc) = common.encrypted.as_mut() else { return false };
+    let &[msg::CHANNEL_DATA, c0, c1, c2, c3, l0, l1, l2, l3, ref data @ ..] = payload else { return false };
     let channel = ChannelId(u32::from_be_bytes([c0, c1, c2, c3]));
-    if u32::from_be_bytes([l0, l1, l2, l3]) as usize != data.len() {
-        return Ok(false);
+    if u32::from_be_bytes([l0, l1, l2, l3]) as usize != data.len()
+        || !matches!(enc.decompress, compression::Decompress::None)
+    {
+        return false;
     }
-    let Some(params) = enc.channels.get_mut(&channel).filter(|channel| channel.confirmed) else {
-        return Ok(false);
-    };
-    let Some(credit) = handler.receive(channel, data) else { return Ok(false) };
+    let Some(params) = enc.channels.get_mut(&channel).filter(|channel| channel.confirmed) else { return false };
+    let Some(credit) = handler.receive(channel, data) else { return false };
     if credit > 0 {
         let recipient = params.recipient_channel;
-        push_packet!(enc.write, {
-            msg::CHANNEL_WINDOW_ADJUST.encode(&mut enc.write)?;
-            recipient.encode(&mut enc.write)?;
-            credit.encode(&mut enc.write)?;
-        });
+        enc.write.extend_from_slice(&9u32.to_be_bytes());
+        enc.write.push(msg::CHANNEL_WINDOW_ADJUST);
+        enc.write.extend_from_slice(&recipient.to_be_bytes());
+        enc.write.extend_from_slice(&credit.to_be_bytes());
     }
-    common.received_data = true;
-    if rekey_allowed && packet.bytes >= common.config.rekey_read_limit() {
-        enc.rekey_wanted = true;
-    }
-    Ok(true)
+    true
 }
 
 /// Lets the handler send. Returns whether it queued messages that the session has to flush.

@@ -109,6 +109,9 @@ impl Tunnels {
         }
     }
 
+    /// For `russh_channels::tunnel::Tunnels::received_batch`.
+    pub fn received_batch(&mut self) {}
+
     /// For `russh_channels::tunnel::Tunnels::poll_tunnels`.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
@@ -138,6 +141,8 @@ impl Tunnels {
             out.close(channel)?;
         }
         while let Some(mut opening) = self.to_open.pop_front() {
+            // What the peer said before has nothing to do with this request.
+            self.last_debug = None;
             opening.ask(out)?;
             self.opening.push(opening);
         }

@@ -61,6 +61,7 @@ pub(super) struct Opening {
     mode: Mode,
     dialect: Dialect,
     channel: Option<ChannelId>,
+    peer_is_tapline: bool,
     reply: oneshot::Sender<Result<Established, OpenTunnelError>>,
 }
 
@@ -73,7 +74,7 @@ impl Opening {
             NativePolicy::Auto | NativePolicy::Only => Dialect::Native,
             NativePolicy::No => Dialect::Stock,
         };
-        Self { mode: request.device.mode(), dialect, channel: None, request, reply }
+        Self { mode: request.device.mode(), dialect, channel: None, peer_is_tapline: false, request, reply }
     }
 
     pub(super) fn channel(&self) -> Option<ChannelId> {
@@ -81,6 +82,7 @@ impl Opening {
     }
 
     pub(super) fn ask(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), russh_channels::Error> {
+        self.peer_is_tapline = out.peer_version().starts_with(b"SSH-2.0-Tapline_");
         let unit = self.request.remote_unit;
         let payload = match self.dialect {
             Dialect::Stock => stock::Open { mode: self.mode, unit }.encode().to_vec(),
@@ -116,7 +118,9 @@ impl Opening {
         description: &str,
         debug: Option<String>,
     ) -> Option<Self> {
-        if self.dialect == Dialect::Native && *reason == ChannelOpenFailure::UnknownChannelType {
+        // OpenSSH refuses a type that it does not know with the same words and reason as a device that it cannot open.
+        let unknown = *reason == ChannelOpenFailure::UnknownChannelType || !self.peer_is_tapline;
+        if self.dialect == Dialect::Native && unknown {
             if self.request.native == NativePolicy::Auto {
                 self.dialect = Dialect::Stock;
                 self.channel = None;

@@ -1,0 +1,290 @@
+//! A client and a server of this crate over an in-memory stream, each with one tunnel.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use russh_channels::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg};
+use russh_channels::server::Auth;
+use russh_channels::tunnel::{ChannelOpen, OpenAnswer, Room, TunnelWriter, Tunnels};
+use russh_channels::{ChannelId, ChannelOpenFailure, Error, Limits, client, server};
+use tokio::time::timeout;
+
+const KIND: &str = "test@example.org";
+const WINDOW: u32 = 200_000;
+const MAX_PACKET: u32 = 100_000;
+
+/// What a test gives to one side and sees of it.
+#[derive(Default)]
+struct Side {
+    outgoing: VecDeque<Vec<u8>>,
+    received: Vec<Vec<u8>>,
+    batches: usize,
+    rooms: Vec<Room>,
+    refusal: Option<(ChannelOpenFailure, String)>,
+    debug: Option<String>,
+    waker: Option<Waker>,
+    /// Sends without end, each message of this length.
+    flood: Option<usize>,
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Side>>);
+
+impl Shared {
+    fn send(&self, datagrams: impl IntoIterator<Item = Vec<u8>>) {
+        let mut side = self.0.lock().unwrap();
+        side.outgoing.extend(datagrams);
+        if let Some(waker) = side.waker.take() {
+            waker.wake();
+        }
+    }
+
+    async fn until<T>(&self, condition: impl Fn(&Side) -> Option<T>) -> T {
+        timeout(Duration::from_secs(60), async {
+            loop {
+                if let Some(found) = condition(&self.0.lock().unwrap()) {
+                    return found;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the condition never came")
+    }
+}
+
+/// The tunnel half of both handlers.
+struct Tunnel {
+    side: Shared,
+    channel: Option<ChannelId>,
+    open: Option<&'static str>,
+    surcharge: u32,
+    used: u32,
+}
+
+impl Tunnel {
+    fn new(side: &Shared) -> Self {
+        Self { side: side.clone(), channel: None, open: None, surcharge: 0, used: 0 }
+    }
+
+    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
+        (Some(channel) == self.channel).then_some(())?;
+        self.side.0.lock().unwrap().received.push(data.to_vec());
+        self.used += u32::try_from(data.len()).unwrap();
+        if self.used < WINDOW / 2 { Some(0) } else { Some(std::mem::take(&mut self.used)) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut side = self.side.0.lock().unwrap();
+        side.waker = Some(cx.waker().clone());
+        // A blocked sender is woken by the window adjustment, not by polling again.
+        if self.open.is_some() || !side.outgoing.is_empty() {
+            // Not `Ready`: what waits for room would make the loop spin. The test only needs another turn.
+            cx.waker().wake_by_ref();
+        }
+        if self.open.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), Error> {
+        if let Some(kind) = self.open.take() {
+            self.channel = Some(out.open(kind, WINDOW, MAX_PACKET, b"payload")?);
+            return Ok(());
+        }
+        let Some(channel) = self.channel else { return Ok(()) };
+        let mut side = self.side.0.lock().unwrap();
+        side.rooms.extend(out.room(channel));
+        if let Some(length) = side.flood {
+            while out.unsent() < 300_000 && out.datagram(channel, self.surcharge, |data| data.resize(data.len() + length, 7))? {}
+        }
+        while let Some(datagram) = side.outgoing.front() {
+            if !out.datagram(channel, self.surcharge, |data| data.extend_from_slice(datagram))? {
+                break;
+            }
+            side.outgoing.pop_front();
+        }
+        Ok(())
+    }
+}
+
+macro_rules! forward {
+    ($handler:ty { $($extra:tt)* }) => {
+        impl Tunnels for $handler {
+            fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
+                self.tunnel.receive(channel, data)
+            }
+            fn received_batch(&mut self) {
+                self.tunnel.side.0.lock().unwrap().batches += 1;
+            }
+            fn poll_tunnels(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+                self.tunnel.poll(cx)
+            }
+            fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), Error> {
+                self.tunnel.send(out)
+            }
+            $($extra)*
+        }
+    };
+}
+
+struct Client {
+    tunnel: Tunnel,
+}
+
+forward!(Client {
+    fn debug_message(&mut self, text: &str) {
+        self.tunnel.side.0.lock().unwrap().debug = Some(text.to_owned());
+    }
+});
+
+impl client::Handler for Client {
+    type Error = Error;
+
+    async fn check_server_key(&mut self, _: &client::PublicKeyOrCertificate) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    async fn channel_open_failure(
+        &mut self,
+        _: ChannelId,
+        reason: ChannelOpenFailure,
+        description: &str,
+        _: &str,
+        _: &mut client::Session,
+    ) -> Result<(), Error> {
+        self.tunnel.side.0.lock().unwrap().refusal = Some((reason, description.to_owned()));
+        Ok(())
+    }
+}
+
+struct Server {
+    tunnel: Tunnel,
+}
+
+forward!(Server {
+    async fn answer_open(&mut self, open: &ChannelOpen<'_>) -> OpenAnswer {
+        match open.kind {
+            Some(KIND) if open.payload == b"payload" => {
+                self.tunnel.channel = Some(open.channel);
+                OpenAnswer::Accept { window: WINDOW, max_packet: MAX_PACKET }
+            }
+            Some(_) => OpenAnswer::Refuse {
+                reason: 2,
+                description: "not this one".to_owned(),
+                debug: Some("because".to_owned()),
+            },
+            None => OpenAnswer::Russh,
+        }
+    }
+});
+
+impl server::Handler for Server {
+    type Error = Error;
+
+    async fn auth_publickey(&mut self, _: &str, _: server::VerifiedPublicKey<'_>) -> Result<Auth, Error> {
+        Ok(Auth::Accept)
+    }
+}
+
+struct Pair {
+    client: Shared,
+    server: Shared,
+    handle: client::Handle<Client>,
+}
+
+async fn connect(kind: &'static str, limits: Limits, pipe: usize, surcharge: u32) -> Pair {
+    let (client_side, server_side) = (Shared::default(), Shared::default());
+    let (near, far) = tokio::io::duplex(pipe);
+    let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
+    let server_config = server::Config { keys: vec![key.clone()], limits: limits.clone(), ..Default::default() };
+    let accepting = Server { tunnel: Tunnel::new(&server_side) };
+    tokio::spawn(async move { server::run_stream(Arc::new(server_config), far, accepting).await?.await });
+
+    let config = client::Config { limits, ..Default::default() };
+    let mut tunnel = Tunnel { surcharge, ..Tunnel::new(&client_side) };
+    tunnel.open = None;
+    let opening = Client { tunnel: Tunnel { open: Some(kind), ..tunnel } };
+    let mut handle = client::connect_stream(Arc::new(config), near, opening).await.unwrap();
+    let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
+    assert!(handle.authenticate_publickey("user", key).await.unwrap().success());
+    Pair { client: client_side, server: server_side, handle }
+}
+
+fn datagrams(count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|n| vec![u8::try_from(n % 251).unwrap(); 1 + n * 7919 % 60_000]).collect()
+}
+
+#[tokio::test]
+async fn datagrams_arrive_whole_and_in_order_both_ways() {
+    let pair = connect(KIND, Limits::default(), 64 * 1024, 0).await;
+    let sent = datagrams(500);
+    pair.client.send(sent.clone());
+    pair.server.send(sent.clone());
+    for side in [&pair.server, &pair.client] {
+        side.until(|side| (side.received.len() == sent.len()).then_some(())).await;
+        assert!(side.0.lock().unwrap().received == sent);
+    }
+    drop(pair.handle);
+}
+
+/// With russh's own loop both sides end up waiting for the other to read.
+#[tokio::test]
+async fn full_rate_in_both_directions_never_stalls() {
+    let pair = connect(KIND, Limits::default(), 4096, 0).await;
+    pair.client.0.lock().unwrap().flood = Some(30_000);
+    pair.server.0.lock().unwrap().flood = Some(30_000);
+    for side in [&pair.client, &pair.server] {
+        side.until(|side| (side.received.len() > 2000).then_some(())).await;
+    }
+    drop(pair.handle);
+}
+
+#[tokio::test]
+async fn keys_are_exchanged_anew_under_way() {
+    let limits = Limits { rekey_write_limit: 1 << 20, rekey_read_limit: 1 << 20, ..Limits::default() };
+    let pair = connect(KIND, limits, 64 * 1024, 0).await;
+    let sent = datagrams(1000);
+    pair.client.send(sent.clone());
+    pair.server.send(sent.clone());
+    for side in [&pair.server, &pair.client] {
+        side.until(|side| (side.received.len() == sent.len()).then_some(())).await;
+        assert!(side.0.lock().unwrap().received == sent);
+    }
+    drop(pair.handle);
+}
+
+#[tokio::test]
+async fn many_small_packets_come_in_few_batches() {
+    let pair = connect(KIND, Limits::default(), 1 << 20, 0).await;
+    pair.client.send((0..1000).map(|_| vec![0; 100]));
+    pair.server.until(|side| (side.received.len() == 1000).then_some(())).await;
+    let batches = pair.server.0.lock().unwrap().batches;
+    assert!(batches < 100, "{batches} batches");
+    drop(pair.handle);
+}
+
+#[tokio::test]
+async fn the_surcharge_is_debited_and_nothing_is_split() {
+    let pair = connect(KIND, Limits::default(), 64 * 1024, 4).await;
+    // The receiver grants nothing below half of the window, so that the debits can be seen.
+    pair.client.send([vec![1; 10_000], vec![2; 10_000]]);
+    pair.server.until(|side| (side.received.len() == 2).then_some(())).await;
+    pair.client.send([vec![3; 200_000]]);
+    let room = pair.client.until(|side| side.rooms.last().copied().filter(|room| room.window != WINDOW)).await;
+    assert_eq!(room, Room { window: WINDOW - 2 * 10_004, max_packet: MAX_PACKET });
+    // Longer than the peer's maximum packet: never sent, not even in part.
+    assert_eq!(pair.server.0.lock().unwrap().received.len(), 2);
+    drop(pair.handle);
+}
+
+#[tokio::test]
+async fn a_refusal_comes_with_its_reasons() {
+    let pair = connect("other@example.org", Limits::default(), 64 * 1024, 0).await;
+    let (reason, description) = pair.client.until(|side| side.refusal.clone()).await;
+    assert_eq!(reason, ChannelOpenFailure::ConnectFailed);
+    assert_eq!(description, "not this one");
+    assert_eq!(pair.client.0.lock().unwrap().debug.as_deref(), Some("because"));
+    drop(pair.handle);
+}

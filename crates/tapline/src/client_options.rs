@@ -1,0 +1,100 @@
+//! From resolved `ssh_config` options to those of the SSH client.
+
+use std::path::PathBuf;
+
+use tapline_config::Link;
+use tapline_config::ssh_config::{self, HostOptions, IdentityAgent, JumpHost, Query};
+use tapline_transport::client::{AddressFamily, Methods, Options, Proxy, RekeyLimit};
+use tapline_transport::trust::host_key::Strictness;
+
+use crate::ssh_options::{self, SshFiles, SshOptionsError};
+
+/// Jump hosts whose own configuration names jump hosts, and so on, end here.
+const MAX_JUMP_DEPTH: usize = 8;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientOptionsError {
+    #[error(transparent)]
+    Ssh(#[from] SshOptionsError),
+    #[error("jump hosts of jump hosts, {MAX_JUMP_DEPTH} deep: is there a loop of ProxyJump in the SSH configuration?")]
+    JumpLoop,
+}
+
+/// The options of a link; it runs unattended, so that nobody is asked anything.
+pub(crate) fn of_link(files: &SshFiles, link: &Link) -> Result<Options, ClientOptionsError> {
+    let resolved = files.resolve(&ssh_options::options(link), &ssh_options::query(link))?;
+    let options = of_host(files, &resolved)?;
+    Ok(Options { batch_mode: true, ..options })
+}
+
+/// The options of a host, with those of its jump hosts.
+pub(crate) fn of_host(files: &SshFiles, host: &HostOptions) -> Result<Options, ClientOptionsError> {
+    convert(files, host, 0)
+}
+
+fn convert(files: &SshFiles, host: &HostOptions, depth: usize) -> Result<Options, ClientOptionsError> {
+    for warning in &host.warnings {
+        tracing::warn!("{warning}");
+    }
+    let limit = host.rekey_limit();
+    let default = RekeyLimit::default();
+    let interval = host.server_alive_interval();
+    Ok(Options {
+        port: host.port(),
+        address_family: match host.address_family() {
+            ssh_config::AddressFamily::Any => AddressFamily::Any,
+            ssh_config::AddressFamily::Inet => AddressFamily::Inet,
+            ssh_config::AddressFamily::Inet6 => AddressFamily::Inet6,
+        },
+        bind_address: host.bind_address.clone(),
+        connect_timeout: host.connect_timeout,
+        proxy: match host.proxy() {
+            ssh_config::Proxy::Direct => Proxy::Direct,
+            ssh_config::Proxy::Command(command) => Proxy::Command(command.clone()),
+            ssh_config::Proxy::Jump(jumps) => Proxy::Jump(hops(files, jumps, depth)?),
+        },
+        host_key_alias: host.host_key_alias.clone(),
+        user_known_hosts_files: host.user_known_hosts_file(),
+        global_known_hosts_files: host.global_known_hosts_file(),
+        strict_host_key_checking: match host.strict_host_key_checking() {
+            ssh_config::StrictHostKeyChecking::Yes => Strictness::Yes,
+            ssh_config::StrictHostKeyChecking::AcceptNew => Strictness::AcceptNew,
+            ssh_config::StrictHostKeyChecking::Ask => Strictness::Ask,
+            ssh_config::StrictHostKeyChecking::No => Strictness::No,
+        },
+        hash_known_hosts: host.hash_known_hosts(),
+        identity_files: host.identity_file(),
+        certificate_files: host.certificate_file.clone(),
+        identities_only: host.identities_only(),
+        identity_agent: match host.identity_agent() {
+            IdentityAgent::None => None,
+            IdentityAgent::Environment => std::env::var_os("SSH_AUTH_SOCK").map(PathBuf::from),
+            IdentityAgent::Socket(path) => Some(path),
+        },
+        methods: Methods {
+            public_key: host.pubkey_authentication(),
+            keyboard_interactive: host.kbd_interactive_authentication(),
+            password: host.password_authentication(),
+        },
+        batch_mode: host.batch_mode(),
+        server_alive_interval: (!interval.is_zero()).then_some(interval),
+        server_alive_count_max: host.server_alive_count_max(),
+        rekey_limit: RekeyLimit {
+            bytes: limit.bytes.unwrap_or(default.bytes),
+            interval: limit.interval.unwrap_or(default.interval),
+        },
+        ..Options::new(host.host_name(), host.user())
+    })
+}
+
+fn hops(files: &SshFiles, jumps: &[JumpHost], depth: usize) -> Result<Vec<Options>, ClientOptionsError> {
+    if depth == MAX_JUMP_DEPTH {
+        return Err(ClientOptionsError::JumpLoop);
+    }
+    let mut hops = Vec::new();
+    for jump in jumps {
+        let query = Query { host: jump.host.clone(), user: jump.user.clone(), port: jump.port };
+        hops.push(convert(files, &files.resolve(&[], &query)?, depth + 1)?);
+    }
+    Ok(hops)
+}

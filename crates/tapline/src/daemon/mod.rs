@@ -1,0 +1,287 @@
+//! The daemon: what a configuration describes, kept up until it is told to stop.
+
+mod accept;
+mod desired;
+mod link;
+mod network;
+mod notify;
+mod server;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tapline_config::{Config, LoadError};
+use tapline_control::{Desired, Interface, InterfaceName};
+use tapline_device::{Device, OffloadPolicy, OpenRequest, Unit};
+use tapline_frame::Mode;
+use tapline_transport::client::{self, NonInteractive, Prompter};
+use tapline_transport::tunnel::NativePolicy;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::client_options::{self, ClientOptionsError};
+use crate::ssh_options::{SshFiles, SshOptionsError};
+use accept::AcceptingServer;
+use link::{LinkHandle, LinkNews, LinkPlan};
+use network::{NetworkError, NetworkHandle, NetworkKeeper};
+
+pub(crate) use link::Persistence;
+
+/// Everything a daemon needs to start: a configuration, or one link of the command line.
+pub(crate) struct Plan {
+    pub(crate) state_dir: PathBuf,
+    pub(crate) bridges: Desired,
+    pub(crate) links: Vec<LinkSpec>,
+    pub(crate) server: Option<tapline_config::Server>,
+}
+
+/// A link as it is to be.
+pub(crate) struct LinkSpec {
+    pub(crate) name: String,
+    pub(crate) options: client::Options,
+    pub(crate) mode: Mode,
+    pub(crate) local_unit: Unit,
+    pub(crate) remote_unit: Option<u32>,
+    pub(crate) native: NativePolicy,
+    pub(crate) interface: Interface,
+    pub(crate) persistence: Persistence,
+    pub(crate) prompter: Arc<dyn Prompter>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DaemonError {
+    #[error(transparent)]
+    Config(#[from] LoadError),
+    #[error("link {link}: {error}")]
+    Options { link: String, error: ClientOptionsError },
+    #[error(transparent)]
+    SshFiles(#[from] SshOptionsError),
+    #[error("link {link}: {error}")]
+    Device { link: String, error: tapline_device::OpenError },
+    #[error("link {link}: {why}")]
+    Link { link: String, why: String },
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    #[error(transparent)]
+    Server(#[from] server::ServerError),
+    #[error("cannot create {path}: {error}; give another directory with --state-dir")]
+    StateDir { path: String, error: std::io::Error },
+    #[error("cannot start: {0}")]
+    Start(#[from] std::io::Error),
+}
+
+/// `tapline run`.
+pub(crate) fn run(config: &Path, state_dir: &Path) -> Result<(), DaemonError> {
+    let plan = Plan::from_config(&Config::load(config)?, state_dir)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut daemon = Daemon::start(plan).await?;
+        notify::notify("READY=1");
+        let ended = daemon.until_stopped(Some(config)).await;
+        notify::notify("STOPPING=1");
+        daemon.stop().await?;
+        ended
+    })
+}
+
+/// `tapline connect`: one link, until it is interrupted or cannot be opened.
+pub(crate) fn connect(plan: Plan) -> Result<(), DaemonError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut daemon = Daemon::start(plan).await?;
+        let ended = daemon.until_stopped(None).await;
+        daemon.stop().await?;
+        ended
+    })
+}
+
+impl Plan {
+    pub(crate) fn from_config(config: &Config, state_dir: &Path) -> Result<Self, DaemonError> {
+        let files = SshFiles::read_default()?;
+        let mut links = Vec::new();
+        for (name, link) in &config.links {
+            let options = client_options::of_link(&files, link)
+                .map_err(|error| DaemonError::Options { link: name.to_string(), error })?;
+            links.push(LinkSpec {
+                name: name.to_string(),
+                options,
+                mode: match link.tunnel {
+                    tapline_config::Tunnel::Ethernet => Mode::Ethernet,
+                    tapline_config::Tunnel::PointToPoint => Mode::PointToPoint,
+                },
+                local_unit: device_unit(link.tunnel_device.local),
+                remote_unit: match link.tunnel_device.remote {
+                    tapline_config::Unit::Any => None,
+                    tapline_config::Unit::Number(number) => Some(number),
+                },
+                native: match link.native {
+                    tapline_config::Native::Auto => NativePolicy::Auto,
+                    tapline_config::Native::Only => NativePolicy::Only,
+                    tapline_config::Native::No => NativePolicy::No,
+                },
+                interface: desired::link_device(link),
+                persistence: Persistence::Always,
+                prompter: Arc::new(NonInteractive),
+            });
+        }
+        Ok(Self {
+            state_dir: state_dir.to_owned(),
+            bridges: desired::bridges(config),
+            links,
+            server: config.server.clone(),
+        })
+    }
+}
+
+pub(crate) fn device_unit(unit: tapline_config::Unit) -> Unit {
+    match unit {
+        tapline_config::Unit::Any => Unit::Any,
+        tapline_config::Unit::Number(number) => Unit::Number(number),
+    }
+}
+
+/// A running daemon.
+struct Daemon {
+    network: NetworkHandle,
+    server: Option<AcceptingServer>,
+    links: BTreeMap<String, LinkHandle>,
+    news: mpsc::UnboundedReceiver<(String, LinkNews)>,
+}
+
+impl Daemon {
+    /// Brings everything up, or takes back what was done so far.
+    async fn start(plan: Plan) -> Result<Self, DaemonError> {
+        std::fs::create_dir_all(&plan.state_dir)
+            .map_err(|error| DaemonError::StateDir { path: plan.state_dir.display().to_string(), error })?;
+        let (keeper, network) = NetworkKeeper::new(&plan.state_dir).await?;
+        tokio::spawn(keeper.run());
+        match Self::bring_up(plan, network.clone()).await {
+            Ok(daemon) => Ok(daemon),
+            Err(error) => {
+                if let Err(left) = network.remove_all().await {
+                    warn!("{left}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn bring_up(plan: Plan, network: NetworkHandle) -> Result<Self, DaemonError> {
+        // Devices first: their names decide what is wanted of the kernel.
+        let mut desired = plan.bridges;
+        let mut devices = HashMap::new();
+        for link in &plan.links {
+            let device = open_device(link)?;
+            let interface: InterfaceName = device
+                .name()
+                .parse()
+                .map_err(|error| DaemonError::Link { link: link.name.clone(), why: format!("{error}") })?;
+            desired.interfaces.insert(interface, link.interface.clone());
+            devices.insert(link.name.clone(), device);
+        }
+        network.replace(desired).await?;
+
+        let server = match plan.server {
+            Some(config) => Some(AcceptingServer::start(&config, network.clone())?),
+            None => None,
+        };
+
+        let (sender, news) = mpsc::unbounded_channel();
+        let mut links = BTreeMap::new();
+        for link in plan.links {
+            let Some(device) = devices.remove(&link.name) else { continue };
+            let plan = LinkPlan {
+                name: link.name.clone(),
+                options: link.options,
+                device,
+                remote_unit: link.remote_unit,
+                native: link.native,
+                persistence: link.persistence,
+            };
+            links.insert(link.name, LinkHandle::start(plan, link.prompter, sender.clone())?);
+        }
+        Ok(Self { network, server, links, news })
+    }
+
+    /// Returns when a signal asks for the end, or when the only link has given up.
+    async fn until_stopped(&mut self, config: Option<&Path>) -> Result<(), DaemonError> {
+        let mut signals = Signals::new()?;
+        loop {
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    Asked::Stop => return Ok(()),
+                    Asked::Reload => self.reload(config).await,
+                },
+                Some((link, news)) = self.news.recv() => match news {
+                    LinkNews::Up => self.network.settle(),
+                    LinkNews::Down => {}
+                    LinkNews::Ended(why) => {
+                        self.links.remove(&link);
+                        if let Some(why) = why {
+                            return Err(DaemonError::Link { link, why });
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    async fn reload(&mut self, config: Option<&Path>) {
+        let Some(config) = config else { return };
+        match Config::load(config) {
+            Ok(_) => error!("reloading is not built yet; restart the daemon"),
+            Err(error) => error!("the configuration has mistakes and is not used:\n{error}"),
+        }
+    }
+
+    /// Ends every session and removes exactly what was added.
+    async fn stop(self) -> Result<(), DaemonError> {
+        info!("stopping");
+        for (_, link) in self.links {
+            link.stop().await;
+        }
+        if let Some(server) = self.server {
+            server.stop().await;
+        }
+        Ok(self.network.remove_all().await?)
+    }
+}
+
+fn open_device(link: &LinkSpec) -> Result<Box<dyn Device>, DaemonError> {
+    let request =
+        OpenRequest { mode: link.mode, unit: link.local_unit, name: None, offloads: OffloadPolicy::Off };
+    let device = tapline_device::open(&request)
+        .map_err(|error| DaemonError::Device { link: link.name.clone(), error })?;
+    Ok(Box::new(device))
+}
+
+enum Asked {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+}
