@@ -126,18 +126,6 @@ fn endpoint(node: &Node, tunnel: Option<Tunnel>, bridges: Option<&[&str]>, repor
             }
         });
     }
-    for key in ["addresses", "routes", "accept-ra", "link-local"] {
-        let Some((name, asked)) = entries(Some(node)).find(|(name, _)| name.text() == Some(key)) else {
-            continue;
-        };
-        // A port has none of these, so that saying so is right.
-        let is_none = asked.kind() == "a list" && asked.items().is_empty()
-            || matches!(bool::parse(asked, &mut Report::default()), Some(false));
-        if !is_none {
-            let message = format!("a port of a bridge has no `{key}` of its own");
-            report.error(name.span, message, format!("move it to `bridges: {bridge}:`, or remove `bridge`"));
-        }
-    }
 }
 
 fn ipv6_needs_room(node: &Node, report: &mut Report) {

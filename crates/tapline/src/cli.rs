@@ -131,6 +131,10 @@ pub(crate) struct LabArgs {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
+    /// Leave configurations, keys and logs in this directory, to be looked at.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+
     /// Print the result as JSON.
     #[arg(long)]
     pub(crate) json: bool,

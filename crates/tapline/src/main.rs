@@ -6,13 +6,15 @@ mod connect;
 mod daemon;
 mod ssh_options;
 
+use std::io::{IsTerminal, Stdout, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
 use tapline_config::{Config, LoadError};
+use tapline_lab::{Event, LabError, Report, RunOptions, TextReport};
 use tracing_subscriber::EnvFilter;
 
-use cli::{CheckArgs, Cli, Command, LabCommand};
+use cli::{CheckArgs, Cli, Command, LabArgs, LabCommand};
 use connect::ConnectError;
 use daemon::DaemonError;
 
@@ -22,6 +24,10 @@ const FAILED: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    // A lab starts this program again for its inside, before anything else may have happened in it.
+    if let Some(code) = tapline_lab::entry() {
+        return code;
+    }
     let cli = Cli::parse();
     start_log(cli.verbose);
     let result = match cli.command {
@@ -86,8 +92,33 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn lab(_args: &cli::LabArgs) -> Result<(), Failure> {
-    Err(Failure { text: "tapline: labs are not built yet".to_owned(), code: FAILED })
+fn lab(args: &LabArgs) -> Result<(), Failure> {
+    let mut report = LabReport { text: (!args.json).then(|| TextReport::new(stdout(), stdout().is_terminal())) };
+    let options = RunOptions { keep: args.keep.clone(), ..RunOptions::default() };
+    let outcome = tapline_lab::run(&args.file, &options, &mut report).map_err(|error| match error {
+        LabError::Invalid(diagnostics) => Failure { text: diagnostics.to_string(), code: WRONG_USAGE },
+        error => Failure { text: format!("tapline: {error}"), code: FAILED },
+    })?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&outcome)
+            .map_err(|error| Failure { text: format!("tapline: {error}"), code: FAILED })?;
+        println!("{json}");
+    }
+    // The report has said which checks failed and why.
+    if outcome.passed() { Ok(()) } else { Err(Failure { text: String::new(), code: FAILED }) }
+}
+
+/// Lines for people, or nothing until the end.
+struct LabReport {
+    text: Option<TextReport<Stdout>>,
+}
+
+impl Report for LabReport {
+    fn event(&mut self, event: &Event) {
+        if let Some(text) = &mut self.text {
+            text.event(event);
+        }
+    }
 }
 
 fn start_log(verbose: u8) {
@@ -102,5 +133,6 @@ fn start_log(verbose: u8) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(verbose > 1)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }

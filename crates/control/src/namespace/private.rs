@@ -113,7 +113,6 @@ fn private_mounts() -> Result<(), IsolationError> {
     mount(none, "/", none, private, none).map_err(|error| IsolationError::Mounts(error.into()))?;
     // Both are for comfort: `/sys/class/net` that fits, and names for `ip netns`. A container may forbid them.
     let _ = mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), none);
-    let _ = fs::create_dir_all(Namespace::NAMES);
     let _ = mount(Some("tmpfs"), Namespace::NAMES, Some("tmpfs"), MsFlags::empty(), Some("mode=755"));
     Ok(())
 }
