@@ -1,0 +1,1 @@
+//! The daemon: what it promises of the host that it runs on.

@@ -1,1 +1,0 @@
-//! Whole-program tests: see the modules.
