@@ -56,10 +56,19 @@ pub enum DecodeError {
 /// # Errors
 /// The datagram would be discarded by OpenSSH, or stop the channel for good without a word.
 pub fn prefix(mode: Mode, frame: &[u8]) -> Result<&'static [u8], Unfit> {
+    prefix_of_parts(mode, frame, 0)
+}
+
+/// As [`prefix`], of a frame that begins with `head`, its headers, and has `payload_len` bytes more.
+///
+/// # Errors
+/// As [`prefix`].
+pub fn prefix_of_parts(mode: Mode, head: &[u8], payload_len: usize) -> Result<&'static [u8], Unfit> {
+    let max = |all: usize| all.saturating_sub(payload_len);
     match mode {
-        Mode::Ethernet => check_ethernet(frame, MAX_DATA).map(|()| [].as_slice()),
+        Mode::Ethernet => check_ethernet(head, max(MAX_DATA)).map(|()| [].as_slice()),
         Mode::PointToPoint => {
-            let family = match check_packet(frame, MAX_DATA - FAMILY_IPV4.len())? {
+            let family = match check_packet(head, max(MAX_DATA - FAMILY_IPV4.len()))? {
                 IpVersion::V4 => &FAMILY_IPV4,
                 IpVersion::V6 => &FAMILY_IPV6,
             };
