@@ -178,7 +178,7 @@ fn tell(event: &Event) {
 }
 
 fn open(request: &DeviceRequest, unit: Unit) -> Result<Box<dyn Device>, DeviceRefused> {
-    let wanted = OpenRequest { mode: request.mode, unit, name: None, offloads: OffloadPolicy::Off };
+    let wanted = OpenRequest { mode: request.mode, unit, name: None, offloads: OffloadPolicy::Probe };
     match tapline_device::open(&wanted) {
         Ok(device) => Ok(Box::new(device)),
         Err(error) => Err(DeviceRefused(error.to_string())),

@@ -161,7 +161,7 @@ async fn run(
             }
             LinkAction::Wait | LinkAction::Disconnect => return,
         };
-        action = life.handle(event, Instant::now(), rand::random());
+        action = life.handle(event, Instant::now(), jitter());
     }
 }
 
@@ -217,6 +217,11 @@ async fn session(
         }
     };
     Some(Broken { why, severity: Severity::Passing })
+}
+
+/// From 0 to 1; without randomness links only come back in step.
+fn jitter() -> f64 {
+    f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 fn pull_carrier(device: &mut dyn Device) {

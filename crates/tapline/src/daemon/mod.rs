@@ -251,7 +251,7 @@ impl Daemon {
 
 fn open_device(link: &LinkSpec) -> Result<Box<dyn Device>, DaemonError> {
     let request =
-        OpenRequest { mode: link.mode, unit: link.local_unit, name: None, offloads: OffloadPolicy::Off };
+        OpenRequest { mode: link.mode, unit: link.local_unit, name: None, offloads: OffloadPolicy::Probe };
     let device = tapline_device::open(&request)
         .map_err(|error| DaemonError::Device { link: link.name.clone(), error })?;
     Ok(Box::new(device))

@@ -58,6 +58,10 @@ impl russh_channels::tunnel::Tunnels for ClientHandler {
         self.tunnels.receive(channel, data)
     }
 
+    fn received_batch(&mut self) {
+        self.tunnels.received_batch();
+    }
+
     fn poll_tunnels(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.tunnels.poll(cx)
     }

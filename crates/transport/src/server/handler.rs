@@ -171,7 +171,7 @@ impl SessionHandler {
             dialect: wanted.dialect,
             counters: Arc::clone(&counters),
         };
-        self.tunnels.accept(open.channel, wanted.dialect, device, counters);
+        self.tunnels.accept(open.channel, wanted.dialect, wanted.takes, device, counters);
         let _ = self.notices.send(Notice::Opened(opened));
         Ok(OpenAnswer::Accept { window: wanted.dialect.window(), max_packet: wanted.dialect.max_packet() })
     }
@@ -261,6 +261,10 @@ impl russh_channels::tunnel::Tunnels for SessionHandler {
 
     fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
         self.tunnels.receive(channel, data)
+    }
+
+    fn received_batch(&mut self) {
+        self.tunnels.received_batch();
     }
 
     fn poll_tunnels(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -2,7 +2,7 @@
 
 use russh_channels::tunnel::OpenAnswer;
 use tapline_device::Unit;
-use tapline_frame::{Mode, records, tunnel as stock};
+use tapline_frame::{Mode, Offloads, records, tunnel as stock};
 
 use super::PermitTunnel;
 use crate::trust::authorized_keys::TunnelGrant;
@@ -24,6 +24,8 @@ pub(super) struct Wanted {
     pub(super) unit: Unit,
     /// In bytes, if the peer says it.
     pub(super) mtu: Option<u32>,
+    /// What the peer takes beyond ordinary frames.
+    pub(super) takes: Offloads,
 }
 
 /// Why a channel is not opened. The text is for this host's log; the peer hears [`Refusal::answer`].
@@ -54,11 +56,13 @@ pub(super) fn parse(kind: Option<&str>, payload: &[u8]) -> Result<Wanted, Refusa
     match kind {
         Some(stock::CHANNEL_TYPE) => {
             let open = stock::Open::decode(payload)?;
-            Ok(Wanted { dialect: Dialect::Stock, mode: open.mode, unit: unit(open.unit), mtu: None })
+            let unit = unit(open.unit);
+            Ok(Wanted { dialect: Dialect::Stock, mode: open.mode, unit, mtu: None, takes: Offloads::NONE })
         }
         Some(records::CHANNEL_TYPE) => {
             let open = records::Open::decode(payload)?;
-            Ok(Wanted { dialect: Dialect::Native, mode: open.mode, unit: unit(open.unit), mtu: open.mtu })
+            let records::Open { mode, mtu, features: takes, .. } = open;
+            Ok(Wanted { dialect: Dialect::Native, mode, unit: unit(open.unit), mtu, takes })
         }
         _ => Err(Refusal::NoTunnel),
     }

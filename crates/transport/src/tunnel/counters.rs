@@ -10,6 +10,8 @@ pub struct Counters {
     pub send_drops: Counter,
     /// Frames from the peer that did not reach the device: malformed, or refused by the kernel.
     pub receive_drops: Counter,
+    /// Packets that were marked (ECN) because they had waited too long, in place of being dropped.
+    pub marked: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +32,10 @@ impl Counter {
     /// With a single writer a load and a store suffice; a locked addition costs ten times as much.
     pub(crate) fn add(&self, amount: usize) {
         self.0.store(self.read().wrapping_add(amount as u64), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
     }
 }
 

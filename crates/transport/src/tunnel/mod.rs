@@ -4,8 +4,11 @@
 //! `russh_channels::tunnel`): data in place, datagrams on demand, no task and no queue between device and cipher.
 
 mod counters;
+mod inbound;
 mod lease;
 mod opening;
+mod outbound;
+mod pace;
 mod port;
 mod window;
 
@@ -15,10 +18,11 @@ use std::task::{Context, Poll};
 
 use russh_channels::ChannelId;
 use russh_channels::tunnel::TunnelWriter;
+use tapline_frame::{Offloads, records};
 use tokio::sync::{mpsc, oneshot};
 
 use opening::Opening;
-use port::Port;
+use port::{Port, SendError};
 
 pub use counters::{Counter, Counters, Flow};
 pub use lease::Lease;
@@ -83,11 +87,21 @@ impl Tunnels {
     }
 
     /// Connects an accepted channel (server). Frames flow after the confirmation.
-    pub fn accept(&mut self, channel: ChannelId, dialect: Dialect, device: Lease, counters: Arc<Counters>) {
-        let mut port = Port::new(channel, dialect, device, counters);
+    ///
+    /// `takes` is what the peer said in its open message to take beyond ordinary frames; stock peers take none.
+    pub fn accept(
+        &mut self,
+        channel: ChannelId,
+        dialect: Dialect,
+        takes: Offloads,
+        device: Lease,
+        counters: Arc<Counters>,
+    ) {
+        let mut port = Port::new(channel, dialect, takes, device, counters);
         if dialect == Dialect::Native {
             let name = port.device().name().to_owned();
-            port.greet(&opening::hello(&name));
+            let features = port.device().offloads();
+            port.greet(&records::Hello { version: records::VERSION, features, device: &name, mtu: None });
         }
         self.plug(port);
     }
@@ -110,7 +124,17 @@ impl Tunnels {
     }
 
     /// For `russh_channels::tunnel::Tunnels::received_batch`.
-    pub fn received_batch(&mut self) {}
+    pub fn received_batch(&mut self) {
+        let mut failed = None;
+        for port in &mut self.ports {
+            if let Err(error) = port.received_batch() {
+                failed = Some((port.channel(), error));
+            }
+        }
+        if let Some((channel, error)) = failed {
+            self.fail(channel, error);
+        }
+    }
 
     /// For `russh_channels::tunnel::Tunnels::poll_tunnels`.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -146,8 +170,16 @@ impl Tunnels {
             opening.ask(out)?;
             self.opening.push(opening);
         }
+        let mut failed = None;
         for port in &mut self.ports {
-            port.send(out)?;
+            match port.send(out) {
+                Ok(()) => {}
+                Err(SendError::Port(error)) => failed = Some((port.channel(), error)),
+                Err(SendError::Session(error)) => return Err(error),
+            }
+        }
+        if let Some((channel, error)) = failed {
+            self.fail(channel, error);
         }
         Ok(())
     }

@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use russh_channels::tunnel::TunnelWriter;
 use russh_channels::{ChannelId, ChannelOpenFailure};
-use tapline_frame::records::{self, Hello};
-use tapline_frame::{Mode, Offloads, tunnel as stock};
+use tapline_frame::{Mode, Offloads, records, tunnel as stock};
 use tokio::sync::oneshot;
 
 use super::port::{Dialect, Port};
@@ -88,7 +87,7 @@ impl Opening {
             Dialect::Stock => stock::Open { mode: self.mode, unit }.encode().to_vec(),
             Dialect::Native => {
                 let mut payload = Vec::new();
-                let features = Offloads::default();
+                let features = self.request.device.offloads();
                 records::Open { mode: self.mode, unit, features, mtu: None }.encode(&mut payload);
                 payload
             }
@@ -106,7 +105,9 @@ impl Opening {
     pub(super) fn confirmed(self, channel: ChannelId) -> Option<Port> {
         let established =
             Established { channel, dialect: self.dialect, device: self.request.device.name().to_owned() };
-        let port = Port::new(channel, self.dialect, self.request.device, self.request.counters);
+        // Until a native peer's HELLO says more, it gets ordinary frames.
+        let port =
+            Port::new(channel, self.dialect, Offloads::NONE, self.request.device, self.request.counters);
         self.reply.send(Ok(established)).ok()?;
         Some(port)
     }
@@ -136,11 +137,6 @@ impl Opening {
         let _ = self.reply.send(Err(OpenTunnelError::Refused { description, hint }));
         None
     }
-}
-
-/// The acceptor's HELLO.
-pub(super) fn hello(device: &str) -> Hello<'_> {
-    Hello { version: records::VERSION, features: Offloads::default(), device, mtu: None }
 }
 
 fn hint(description: &str) -> &'static str {

@@ -6,7 +6,7 @@ use tapline_frame::Offloads;
 use super::*;
 
 fn wanted(dialect: Dialect, mode: Mode, unit: Unit) -> Wanted {
-    Wanted { dialect, mode, unit, mtu: None }
+    Wanted { dialect, mode, unit, mtu: None, takes: Offloads::NONE }
 }
 
 fn refusal(answer: OpenAnswer) -> (u32, String, Option<String>) {

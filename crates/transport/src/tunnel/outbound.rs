@@ -1,0 +1,381 @@
+//! From the device to the channel.
+
+use std::time::Instant;
+
+use russh_channels::ChannelId;
+use russh_channels::tunnel::{Room, TunnelWriter};
+use tapline_device::{Device, FrameSink};
+use tapline_frame::pool::FrameBuf;
+use tapline_frame::queue::{FairQueue, Settings};
+use tapline_frame::segment::{self, Cut};
+use tapline_frame::{Gso, Mode, NetHeader, Offloads, guard, records, tunnel as stock};
+
+use super::pace::Pace;
+use super::window::surcharge;
+use super::{Counters, Dialect};
+
+/// What is on its way to the peer.
+///
+/// Frames go straight from the device into the message that is encrypted, one copy, as long as the socket keeps up.
+/// Otherwise they stand in the queue, where flows share and CoDel keeps the delay short.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    mode: Mode,
+    dialect: Dialect,
+    /// What the peer takes undone.
+    takes: Offloads,
+    queue: FairQueue,
+    /// Taken from the queue, and not yet sent for want of room.
+    next: Option<FrameBuf>,
+    /// Records that go before any frame: HELLO, PONG.
+    urgent: Vec<u8>,
+    pace: Pace,
+    counted_drops: u64,
+}
+
+/// A message carries at most this many bytes of records, so that the first frame of a batch need not wait for the last.
+const MESSAGE: usize = 160 * 1024;
+/// Frames read in one turn before others have theirs.
+const TURN: usize = 64;
+/// PONGs and the like that a peer may make us owe, in bytes.
+const MAX_URGENT: usize = 4096;
+/// A super-frame on a slow path is cut to pieces of this size in bytes, so that others get their turn between them.
+const SLOW_PIECE: usize = 4 * 1024;
+
+impl Outbound {
+    pub(super) fn new(mode: Mode, dialect: Dialect, takes: Offloads) -> Self {
+        let settings = Settings { seed: getrandom::u64().unwrap_or_default(), ..Settings::default() };
+        Self {
+            mode,
+            dialect,
+            takes,
+            queue: FairQueue::new(mode, settings),
+            next: None,
+            urgent: Vec::new(),
+            pace: Pace::default(),
+            counted_drops: 0,
+        }
+    }
+
+    /// The peer has said what it takes.
+    pub(super) fn set_takes(&mut self, takes: Offloads) {
+        self.takes = takes;
+    }
+
+    /// The acceptor's first record.
+    pub(super) fn greet(&mut self, hello: &records::Hello<'_>) {
+        records::encode_hello(hello, &mut self.urgent);
+    }
+
+    /// Owes the peer an answer to its PING, unless it has made us owe too many.
+    pub(super) fn answer_ping(&mut self, opaque: [u8; 8]) -> bool {
+        if self.urgent.len() >= MAX_URGENT {
+            return false;
+        }
+        self.urgent.extend_from_slice(&records::encode_pong(opaque));
+        true
+    }
+
+    /// Sends what can be sent and takes what the device has. Returns whether the device may have more.
+    pub(super) fn turn(
+        &mut self,
+        channel: ChannelId,
+        device: &mut dyn Device,
+        out: &mut TunnelWriter<'_>,
+        counters: &Counters,
+    ) -> Result<bool, TurnError> {
+        let now = Instant::now();
+        self.pace.observe(now, out.unsent());
+        let surcharge = match self.dialect {
+            Dialect::Stock => surcharge(out.peer_version()),
+            Dialect::Native => 0,
+        };
+        let mut turn = Turn { outbound: self, channel, out, counters, now, surcharge, read: 0, failed: None };
+        turn.send_waiting()?;
+        let more = turn.take_from(device)?;
+        turn.send_waiting()?;
+        if let Some(error) = turn.failed.take() {
+            return Err(error.into());
+        }
+        self.count_drops(counters);
+        Ok(more)
+    }
+
+    /// How a frame has to be cut before it goes on, if at all.
+    fn cut(&self, header: &NetHeader, len: usize) -> Option<Cut> {
+        let takes = match header.gso {
+            Gso::None => !header.needs_csum || self.takes.checksum,
+            Gso::TcpV4 | Gso::TcpV6 => self.takes.tso,
+            Gso::UdpL4 => self.takes.uso,
+        };
+        if !takes {
+            Some(Cut::Frames)
+        } else if header.gso != Gso::None && self.pace.is_slow() && len > SLOW_PIECE {
+            Some(Cut::SuperFrames { max_len: SLOW_PIECE })
+        } else {
+            None
+        }
+    }
+
+    fn enqueue(&mut self, now: Instant, header: &NetHeader, frame: &[u8], counters: &Counters) {
+        match self.cut(header, frame.len()) {
+            None => {
+                self.queue.enqueue(now, header, frame);
+            }
+            Some(cut) => {
+                let queue = &mut self.queue;
+                let pieces = segment::segment(self.mode, header, frame, cut, |header, head, payload| {
+                    queue.enqueue_parts(now, header, head, payload);
+                });
+                if pieces.is_err() {
+                    counters.send_drops.add(1);
+                }
+            }
+        }
+    }
+
+    fn count_drops(&mut self, counters: &Counters) {
+        let stats = self.queue.stats();
+        let dropped = stats.dropped_codel + stats.dropped_overflow + stats.dropped_unfit;
+        counters.send_drops.add(usize::try_from(dropped - self.counted_drops).unwrap_or(0));
+        self.counted_drops = dropped;
+        counters.marked.set(stats.marked);
+    }
+}
+
+/// Why a turn ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TurnError {
+    #[error(transparent)]
+    Device(#[from] std::io::Error),
+    #[error(transparent)]
+    Ssh(#[from] russh_channels::Error),
+}
+
+/// One turn of the session's loop.
+struct Turn<'a, 'w> {
+    outbound: &'a mut Outbound,
+    channel: ChannelId,
+    out: &'a mut TunnelWriter<'w>,
+    counters: &'a Counters,
+    now: Instant,
+    surcharge: u32,
+    read: usize,
+    failed: Option<russh_channels::Error>,
+}
+
+impl Turn<'_, '_> {
+    /// The queue's frames, until it is empty, the window is used up, or enough waits for the socket.
+    fn send_waiting(&mut self) -> Result<(), russh_channels::Error> {
+        while self.has_room() && self.has_waiting() {
+            let sent = match self.outbound.dialect {
+                Dialect::Stock => self.send_waiting_datagram()?,
+                Dialect::Native => self.send_message(None)?.sent,
+            };
+            if !sent {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the device: into messages while nothing waits, else into the queue. Returns whether it may have more.
+    fn take_from(&mut self, device: &mut dyn Device) -> Result<bool, TurnError> {
+        while self.read < TURN {
+            let before = self.read;
+            let direct = self.has_room() && !self.has_waiting();
+            match self.outbound.dialect {
+                Dialect::Native if direct => {
+                    let message = self.send_message(Some(device))?;
+                    message.read?;
+                }
+                _ => {
+                    device.read_batch(self)?;
+                }
+            }
+            if self.read == before {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn has_room(&self) -> bool {
+        self.out.unsent() < self.outbound.pace.budget()
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.outbound.next.is_some() || !self.outbound.queue.is_empty() || !self.outbound.urgent.is_empty()
+    }
+
+    /// One CHANNEL_DATA with what waits, or with frames straight from `device`.
+    fn send_message(&mut self, device: Option<&mut dyn Device>) -> Result<MessageSent, russh_channels::Error> {
+        let nothing = MessageSent { sent: false, read: Ok(0) };
+        let Some(Room { window, max_packet }) = self.out.room(self.channel) else { return Ok(nothing) };
+        let limit = MESSAGE.min(window as usize).min(max_packet as usize);
+        let Outbound { urgent, .. } = &mut *self.outbound;
+        if urgent.len() > limit {
+            return Ok(nothing);
+        }
+        let mut length = 0;
+        let mut read = Ok(0);
+        let before = self.read;
+        let (outbound, counters, now, frames_read) = (&mut *self.outbound, self.counters, self.now, &mut self.read);
+        let sent = self.out.datagram(self.channel, 0, |message| {
+            let start = message.len();
+            message.extend_from_slice(&outbound.urgent);
+            let mut packer = Packer { outbound, counters, now, end: start + limit, message, read: frames_read };
+            match device {
+                Some(device) => read = device.read_batch(&mut packer),
+                None => packer.pack_waiting(),
+            }
+            length = message.len() - start;
+        })?;
+        if sent {
+            self.outbound.urgent.clear();
+            self.outbound.pace.wrote(length);
+        }
+        Ok(MessageSent { sent: sent || self.read > before, read })
+    }
+
+    fn send_waiting_datagram(&mut self) -> Result<bool, russh_channels::Error> {
+        // Stock peers have no records to answer.
+        self.outbound.urgent.clear();
+        let Some(frame) = self.outbound.next.take().or_else(|| self.outbound.queue.dequeue(self.now)) else {
+            return Ok(false);
+        };
+        match self.datagram(frame.bytes(), &[])? {
+            Sent::Yes | Sent::Never => {
+                self.outbound.queue.recycle(frame);
+                Ok(true)
+            }
+            Sent::NoRoom => {
+                self.outbound.next = Some(frame);
+                Ok(false)
+            }
+        }
+    }
+
+    /// One CHANNEL_DATA of a stock channel.
+    fn datagram(&mut self, head: &[u8], payload: &[u8]) -> Result<Sent, russh_channels::Error> {
+        let len = head.len() + payload.len();
+        // Both guards look at the first bytes and at the length alone, which is why the head will do.
+        let prefix = match stock::prefix_of_parts(self.outbound.mode, head, payload.len()) {
+            Ok(prefix) => prefix,
+            Err(_) => {
+                self.counters.send_drops.add(1);
+                return Ok(Sent::Never);
+            }
+        };
+        let Some(room) = self.out.room(self.channel) else { return Ok(Sent::NoRoom) };
+        if prefix.len() + len > room.max_packet as usize {
+            self.counters.send_drops.add(1);
+            return Ok(Sent::Never);
+        }
+        let sent = self.out.datagram(self.channel, self.surcharge, |message| {
+            message.extend_from_slice(prefix);
+            message.extend_from_slice(head);
+            message.extend_from_slice(payload);
+        })?;
+        if !sent {
+            return Ok(Sent::NoRoom);
+        }
+        self.outbound.pace.wrote(prefix.len() + len);
+        self.counters.sent.add(1, len);
+        Ok(Sent::Yes)
+    }
+
+    /// A frame of the device for a stock peer: sent if it can be, else queued.
+    fn pass(&mut self, header: &NetHeader, head: &[u8], payload: &[u8]) {
+        if self.failed.is_none() && self.has_room() && !self.has_waiting() {
+            match self.datagram(head, payload) {
+                Ok(Sent::Yes | Sent::Never) => return,
+                Ok(Sent::NoRoom) => {}
+                Err(error) => self.failed = Some(error),
+            }
+        }
+        self.outbound.queue.enqueue_parts(self.now, header, head, payload);
+    }
+}
+
+enum Sent {
+    Yes,
+    NoRoom,
+    /// A frame that no peer may get.
+    Never,
+}
+
+struct MessageSent {
+    sent: bool,
+    read: std::io::Result<usize>,
+}
+
+/// Frames of the device that do not go straight into a message of records.
+impl FrameSink for Turn<'_, '_> {
+    fn push(&mut self, header: &NetHeader, frame: &[u8]) -> bool {
+        self.read += 1;
+        match (self.outbound.dialect, self.outbound.cut(header, frame.len())) {
+            (Dialect::Stock, Some(cut)) => {
+                let mode = self.outbound.mode;
+                let pieces = segment::segment(mode, header, frame, cut, |header, head, payload| {
+                    self.pass(header, head, payload);
+                });
+                if pieces.is_err() {
+                    self.counters.send_drops.add(1);
+                }
+            }
+            (Dialect::Stock, None) => self.pass(header, frame, &[]),
+            (Dialect::Native, _) => self.outbound.enqueue(self.now, header, frame, self.counters),
+        }
+        self.read < TURN
+    }
+}
+
+/// Fills one message of the native channel.
+struct Packer<'a> {
+    outbound: &'a mut Outbound,
+    counters: &'a Counters,
+    now: Instant,
+    message: &'a mut Vec<u8>,
+    /// The longest the message's buffer may become.
+    end: usize,
+    read: &'a mut usize,
+}
+
+impl Packer<'_> {
+    fn pack_waiting(&mut self) {
+        loop {
+            let waiting = self.outbound.next.take();
+            let Some(frame) = waiting.or_else(|| self.outbound.queue.dequeue(self.now)) else { return };
+            if !self.pack(&frame.header, frame.bytes()) {
+                self.outbound.next = Some(frame);
+                return;
+            }
+            self.outbound.queue.recycle(frame);
+        }
+    }
+
+    /// Whether the frame is dealt with; otherwise it did not fit.
+    fn pack(&mut self, header: &NetHeader, frame: &[u8]) -> bool {
+        if self.message.len() + records::frame_record_len(header, frame.len()) > self.end {
+            return false;
+        }
+        match records::encode_frame(self.outbound.mode, header, frame, self.message) {
+            Ok(()) => self.counters.sent.add(1, frame.len()),
+            Err(_) => self.counters.send_drops.add(1),
+        }
+        true
+    }
+}
+
+impl FrameSink for Packer<'_> {
+    fn push(&mut self, header: &NetHeader, frame: &[u8]) -> bool {
+        *self.read += 1;
+        // What must be cut takes the way through the queue; it is not the case that has to be fast.
+        if self.outbound.cut(header, frame.len()).is_some() || !self.pack(header, frame) {
+            self.outbound.enqueue(self.now, header, frame, self.counters);
+            return false;
+        }
+        *self.read < TURN && self.message.len() + guard::ETHERNET_HEADER < self.end
+    }
+}
