@@ -1,0 +1,1 @@
+//! Links that are ports of bridges.

@@ -1,0 +1,1 @@
+//! Links that carry much, for long, through changes of keys.

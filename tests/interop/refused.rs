@@ -1,0 +1,1 @@
+//! What may not be, and what both programs say of it.
