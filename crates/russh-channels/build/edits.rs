@@ -170,7 +170,7 @@ pub(crate) const EDITS: &[Edit] = &[
         name: "the client loop waits for devices and for the socket",
         file: "client/mod.rs",
         anchor: "                () = &mut rekey_timer => {\n",
-        with: "                () = std::future::poll_fn(|cx| handler.poll_tunnels(cx)) => {}\n\
+        with: "                () = std::future::poll_fn(|cx| crate::tunnel::poll_handler(handler, cx)), if crate::tunnel::may_send(&self.common, self.kex.active()) => {}\n\
                \x20               r = self.common.packet_writer.flush_into(stream_write), if self.common.packet_writer.has_unsent() => {\n\
                \x20                   map_err!(r)?;\n\
                \x20               }\n\
@@ -180,7 +180,7 @@ pub(crate) const EDITS: &[Edit] = &[
         name: "the server loop waits for devices and for the socket",
         file: "server/session.rs",
         anchor: "                () = &mut rekey_timer => {\n",
-        with: "                () = std::future::poll_fn(|cx| handler.poll_tunnels(cx)) => {}\n\
+        with: "                () = std::future::poll_fn(|cx| crate::tunnel::poll_handler(&mut handler, cx)), if crate::tunnel::may_send(&self.common, self.kex.active()) => {}\n\
                \x20               r = self.common.packet_writer.flush_into(&mut stream_write), if self.common.packet_writer.has_unsent() => {\n\
                \x20                   map_err!(r)?;\n\
                \x20               }\n\

@@ -15,7 +15,7 @@ use tokio::io::AsyncWrite;
 
 use crate::cipher::OpeningKey;
 use crate::parsing::{ChannelType, OpenChannelMessage};
-use crate::session::{CommonSession, Encrypted};
+use crate::session::{CommonSession, Encrypted, EncryptedState};
 use crate::sshbuffer::{PacketWriter, SSHBuffer};
 use crate::{ChannelId, ChannelParams, Error, compression, msg};
 
@@ -316,18 +316,31 @@ fn receive<C, H: Tunnels>(common: &mut CommonSession<C>, handler: &mut H, payloa
     true
 }
 
+/// Whether channel data may go out: not before authentication, and not while keys are exchanged.
+pub(crate) fn may_send<C>(common: &CommonSession<C>, kex_active: bool) -> bool {
+    let authenticated = common.encrypted.as_ref().is_some_and(|enc| {
+        matches!(enc.state, EncryptedState::Authenticated | EncryptedState::InitCompression)
+    });
+    authenticated && !kex_active && !common.disconnected
+}
+
+/// Polls the handler, which counts as work of the task: a device that always has frames must not keep the session from
+/// yielding to its runtime, for only then the runtime learns that the socket has become ready.
+pub(crate) fn poll_handler<H: Tunnels>(handler: &mut H, cx: &mut Context<'_>) -> Poll<()> {
+    std::task::ready!(std::pin::pin!(tokio::task::coop::consume_budget()).poll(cx));
+    handler.poll_tunnels(cx)
+}
+
 /// Lets the handler send. Returns whether it queued messages that the session has to flush.
 pub(crate) fn drive<C, H: Tunnels>(
     common: &mut CommonSession<C>,
     handler: &mut H,
     kex_active: bool,
 ) -> Result<bool, Error> {
-    use crate::session::EncryptedState;
-    let Some(enc) = common.encrypted.as_mut() else { return Ok(false) };
-    let authenticated = matches!(enc.state, EncryptedState::Authenticated | EncryptedState::InitCompression);
-    if kex_active || common.disconnected || !authenticated || !enc.write.is_empty() {
+    if !may_send(common, kex_active) {
         return Ok(false);
     }
+    let Some(enc) = common.encrypted.as_mut().filter(|enc| enc.write.is_empty()) else { return Ok(false) };
     common.packet_writer.compact();
     handler.send(&mut TunnelWriter {
         enc,

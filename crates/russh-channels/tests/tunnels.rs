@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use russh_channels::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg};
+use russh_channels::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh_channels::server::Auth;
 use russh_channels::tunnel::{ChannelOpen, OpenAnswer, Room, TunnelWriter, Tunnels};
 use russh_channels::{ChannelId, ChannelOpenFailure, Error, Limits, client, server};
@@ -28,6 +28,8 @@ struct Side {
     waker: Option<Waker>,
     /// Sends without end, each message of this length.
     flood: Option<usize>,
+    /// There is something new to send; what waits for room is tried again on every turn anyway.
+    fresh: bool,
 }
 
 #[derive(Clone, Default)]
@@ -35,8 +37,18 @@ struct Shared(Arc<Mutex<Side>>);
 
 impl Shared {
     fn send(&self, datagrams: impl IntoIterator<Item = Vec<u8>>) {
+        self.0.lock().unwrap().outgoing.extend(datagrams);
+        self.kick();
+    }
+
+    fn flood(&self, length: usize) {
+        self.0.lock().unwrap().flood = Some(length);
+        self.kick();
+    }
+
+    fn kick(&self) {
         let mut side = self.0.lock().unwrap();
-        side.outgoing.extend(datagrams);
+        side.fresh = true;
         if let Some(waker) = side.waker.take() {
             waker.wake();
         }
@@ -80,12 +92,7 @@ impl Tunnel {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut side = self.side.0.lock().unwrap();
         side.waker = Some(cx.waker().clone());
-        // A blocked sender is woken by the window adjustment, not by polling again.
-        if self.open.is_some() || !side.outgoing.is_empty() {
-            // Not `Ready`: what waits for room would make the loop spin. The test only needs another turn.
-            cx.waker().wake_by_ref();
-        }
-        if self.open.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        if self.open.is_some() || side.fresh { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), Error> {
@@ -95,9 +102,13 @@ impl Tunnel {
         }
         let Some(channel) = self.channel else { return Ok(()) };
         let mut side = self.side.0.lock().unwrap();
+        side.fresh = false;
         side.rooms.extend(out.room(channel));
         if let Some(length) = side.flood {
-            while out.unsent() < 300_000 && out.datagram(channel, self.surcharge, |data| data.resize(data.len() + length, 7))? {}
+            while out.unsent() < 300_000
+                && out.datagram(channel, self.surcharge, |data| data.resize(data.len() + length, 7))?
+            {
+            }
         }
         while let Some(datagram) = side.outgoing.front() {
             if !out.datagram(channel, self.surcharge, |data| data.extend_from_slice(datagram))? {
@@ -142,7 +153,7 @@ forward!(Client {
 impl client::Handler for Client {
     type Error = Error;
 
-    async fn check_server_key(&mut self, _: &client::PublicKeyOrCertificate) -> Result<bool, Error> {
+    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, Error> {
         Ok(true)
     }
 
@@ -198,7 +209,8 @@ async fn connect(kind: &'static str, limits: Limits, pipe: usize, surcharge: u32
     let (client_side, server_side) = (Shared::default(), Shared::default());
     let (near, far) = tokio::io::duplex(pipe);
     let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
-    let server_config = server::Config { keys: vec![key.clone()], limits: limits.clone(), ..Default::default() };
+    let server_config =
+        server::Config { keys: vec![key.clone()], limits: limits.clone(), ..Default::default() };
     let accepting = Server { tunnel: Tunnel::new(&server_side) };
     tokio::spawn(async move { server::run_stream(Arc::new(server_config), far, accepting).await?.await });
 
@@ -233,8 +245,8 @@ async fn datagrams_arrive_whole_and_in_order_both_ways() {
 #[tokio::test]
 async fn full_rate_in_both_directions_never_stalls() {
     let pair = connect(KIND, Limits::default(), 4096, 0).await;
-    pair.client.0.lock().unwrap().flood = Some(30_000);
-    pair.server.0.lock().unwrap().flood = Some(30_000);
+    pair.client.flood(30_000);
+    pair.server.flood(30_000);
     for side in [&pair.client, &pair.server] {
         side.until(|side| (side.received.len() > 2000).then_some(())).await;
     }
@@ -272,7 +284,8 @@ async fn the_surcharge_is_debited_and_nothing_is_split() {
     pair.client.send([vec![1; 10_000], vec![2; 10_000]]);
     pair.server.until(|side| (side.received.len() == 2).then_some(())).await;
     pair.client.send([vec![3; 200_000]]);
-    let room = pair.client.until(|side| side.rooms.last().copied().filter(|room| room.window != WINDOW)).await;
+    let room =
+        pair.client.until(|side| side.rooms.last().copied().filter(|room| room.window != WINDOW)).await;
     assert_eq!(room, Room { window: WINDOW - 2 * 10_004, max_packet: MAX_PACKET });
     // Longer than the peer's maximum packet: never sent, not even in part.
     assert_eq!(pair.server.0.lock().unwrap().received.len(), 2);

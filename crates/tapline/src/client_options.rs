@@ -16,7 +16,9 @@ const MAX_JUMP_DEPTH: usize = 8;
 pub(crate) enum ClientOptionsError {
     #[error(transparent)]
     Ssh(#[from] SshOptionsError),
-    #[error("jump hosts of jump hosts, {MAX_JUMP_DEPTH} deep: is there a loop of ProxyJump in the SSH configuration?")]
+    #[error(
+        "jump hosts of jump hosts, {MAX_JUMP_DEPTH} deep: is there a loop of ProxyJump in the SSH configuration?"
+    )]
     JumpLoop,
 }
 

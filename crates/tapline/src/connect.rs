@@ -36,7 +36,9 @@ pub(crate) enum UsageError {
     Client(#[from] ClientOptionsError),
     #[error("--bridge: {0}")]
     Bridge(#[from] InterfaceNameError),
-    #[error("--bridge needs Ethernet frames, and the SSH configuration says Tunnel=point-to-point; add -o Tunnel=ethernet")]
+    #[error(
+        "--bridge needs Ethernet frames, and the SSH configuration says Tunnel=point-to-point; add -o Tunnel=ethernet"
+    )]
     BridgeOfPackets,
 }
 
@@ -59,21 +61,27 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
     let mode = mode(&resolved);
 
     let mut bridges = Desired::default();
-    let mut interface =
-        Interface { addresses: args.address.iter().copied().collect(), mtu: args.mtu, ..Interface::default() };
+    let mut interface = Interface {
+        addresses: args.address.iter().copied().collect(),
+        mtu: args.mtu,
+        ..Interface::default()
+    };
     if let Some(bridge) = &args.bridge {
         if mode == Mode::PointToPoint {
             return Err(UsageError::BridgeOfPackets);
         }
         let bridge: InterfaceName = bridge.parse()?;
-        bridges.bridges.insert(bridge.clone(), Bridge { settings: Interface::default(), ..Bridge::default() });
+        bridges
+            .bridges
+            .insert(bridge.clone(), Bridge { settings: Interface::default(), ..Bridge::default() });
         interface.bridge = Some(bridge);
         interface.link_local_ipv6 = Some(false);
     }
 
-    let devices = args.tunnel_device.map_or_else(|| units(&resolved), |device| {
-        (daemon::device_unit(device.local), daemon::device_unit(device.remote))
-    });
+    let devices = args.tunnel_device.map_or_else(
+        || units(&resolved),
+        |device| (daemon::device_unit(device.local), daemon::device_unit(device.remote)),
+    );
     // Each `connect` of this host has a record of its own; nobody else's is cleaned up by it.
     let state_dir = args
         .state_dir

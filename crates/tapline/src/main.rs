@@ -93,10 +93,12 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 fn lab(args: &LabArgs) -> Result<(), Failure> {
-    let mut report = LabReport { text: (!args.json).then(|| TextReport::new(stdout(), stdout().is_terminal())) };
+    let mut report =
+        LabReport { text: (!args.json).then(|| TextReport::new(stdout(), stdout().is_terminal())) };
     let options = RunOptions { keep: args.keep.clone(), ..RunOptions::default() };
     let outcome = tapline_lab::run(&args.file, &options, &mut report).map_err(|error| match error {
         LabError::Invalid(diagnostics) => Failure { text: diagnostics.to_string(), code: WRONG_USAGE },
+        error @ LabError::Read { .. } => Failure { text: format!("tapline: {error}"), code: WRONG_USAGE },
         error => Failure { text: format!("tapline: {error}"), code: FAILED },
     })?;
     if args.json {

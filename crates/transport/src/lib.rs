@@ -5,3 +5,11 @@ pub mod link;
 pub mod server;
 pub mod trust;
 pub mod tunnel;
+
+/// The runtime that a session is at its best on: one thread, and events looked for whenever the session yields.
+///
+/// # Errors
+/// The system has no file descriptors left.
+pub fn session_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().event_interval(1).build()
+}

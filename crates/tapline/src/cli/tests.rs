@@ -11,7 +11,17 @@ fn the_table_is_consistent() {
 #[test]
 fn the_spelling_of_ssh_works() {
     let cli = Cli::try_parse_from([
-        "tapline", "connect", "-w", "7:any", "-o", "Tunnel=ethernet", "-p", "2222", "-i", "/k", "root@berlin.example.org",
+        "tapline",
+        "connect",
+        "-w",
+        "7:any",
+        "-o",
+        "Tunnel=ethernet",
+        "-p",
+        "2222",
+        "-i",
+        "/k",
+        "root@berlin.example.org",
     ])
     .unwrap();
     let Command::Connect(args) = cli.command else { panic!("{:?}", cli.command) };
@@ -33,7 +43,10 @@ fn help_is_as_committed() {
     let mut command = Cli::command();
     let mut help = command.render_help().to_string();
     for name in ["run", "check", "connect", "lab"] {
-        help.push_str(&format!("\n==== {name}\n{}", command.find_subcommand_mut(name).unwrap().render_help()));
+        help.push_str(&format!(
+            "\n==== {name}\n{}",
+            command.find_subcommand_mut(name).unwrap().render_help()
+        ));
     }
     let committed = include_str!("help.txt");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {

@@ -93,11 +93,16 @@ impl Acceptance {
     }
 
     async fn lease(&mut self, request: &DeviceRequest) -> Result<Lease, DeviceRefused> {
-        let accepted = request.peer.accept.as_ref().and_then(|name| Some((name, self.accept.get(name)?.clone())));
+        let accepted =
+            request.peer.accept.as_ref().and_then(|name| Some((name, self.accept.get(name)?.clone())));
         let Some((name, accept)) = accepted else {
             // As with sshd: a plain device, left to the administrator's own scripts, gone with the session.
             let device = open(request, request.unit)?;
-            info!(peer = request.peer.name, device = device.name(), "a device without configuration; name the peer under `accept` to have it set up");
+            info!(
+                peer = request.peer.name,
+                device = device.name(),
+                "a device without configuration; name the peer under `accept` to have it set up"
+            );
             return Ok(Lease::new(device, None));
         };
         let (device, home) = match self.take_back(name, request).await? {
@@ -125,7 +130,11 @@ impl Acceptance {
                 }
                 match timeout(HANDOVER, known.returned.recv()).await {
                     Ok(Some(device)) => device,
-                    _ => return Err(DeviceRefused(format!("{name} still has its tunnel in this or another session"))),
+                    _ => {
+                        return Err(DeviceRefused(format!(
+                            "{name} still has its tunnel in this or another session"
+                        )));
+                    }
                 }
             }
         };
@@ -150,7 +159,9 @@ impl Acceptance {
                 Unit::Any => Unit::Number(number),
                 Unit::Number(wanted) if wanted == number => Unit::Number(number),
                 Unit::Number(wanted) => {
-                    return Err(DeviceRefused(format!("{name} has tunnel-device {number} here and asks for {wanted}")));
+                    return Err(DeviceRefused(format!(
+                        "{name} has tunnel-device {number} here and asks for {wanted}"
+                    )));
                 }
             },
         };
@@ -170,7 +181,12 @@ impl Acceptance {
 fn tell(event: &Event) {
     match event {
         Event::TunnelOpened(tunnel) => {
-            info!(peer = tunnel.peer.name, device = tunnel.device, channel = tunnel.dialect.channel_type(), "up");
+            info!(
+                peer = tunnel.peer.name,
+                device = tunnel.device,
+                channel = tunnel.dialect.channel_type(),
+                "up"
+            );
         }
         Event::TunnelClosed { peer, device, reason, .. } => info!(peer = peer.name, device, "down: {reason}"),
         Event::Authenticated(_) | Event::Disconnected { .. } => {}

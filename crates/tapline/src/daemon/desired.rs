@@ -29,7 +29,9 @@ pub(crate) fn bridges(config: &config::Config) -> Desired {
             },
         );
         for port in &bridge.interfaces {
-            desired.interfaces.insert(interface_name(port), Interface { required: true, ..Interface::default() });
+            desired
+                .interfaces
+                .insert(interface_name(port), Interface { required: true, ..Interface::default() });
         }
     }
     desired

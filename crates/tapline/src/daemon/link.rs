@@ -78,7 +78,7 @@ impl LinkHandle {
     ) -> std::io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let name = plan.name.clone();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tapline_transport::session_runtime()?;
         let thread = thread::Builder::new().name(format!("link {name}")).spawn(move || {
             let span = error_span!("link", name = plan.name);
             let news = News { link: plan.name.clone(), sender: news };
@@ -98,12 +98,7 @@ impl LinkHandle {
     }
 }
 
-async fn run(
-    plan: LinkPlan,
-    prompter: Arc<dyn Prompter>,
-    mut stopped: oneshot::Receiver<()>,
-    news: News,
-) {
+async fn run(plan: LinkPlan, prompter: Arc<dyn Prompter>, mut stopped: oneshot::Receiver<()>, news: News) {
     let LinkPlan { options, mut device, remote_unit, native, persistence, .. } = plan;
     let counters = Arc::new(Counters::default());
     let mut life = LinkLife::default();
@@ -150,7 +145,10 @@ async fn run(
                 LinkEvent::Lost(severity)
             }
             LinkAction::SetTimer(until) => {
-                info!("next attempt in {:.1} s", until.saturating_duration_since(Instant::now()).as_secs_f32());
+                info!(
+                    "next attempt in {:.1} s",
+                    until.saturating_duration_since(Instant::now()).as_secs_f32()
+                );
                 tokio::select! {
                     () = sleep_until(until.into()) => LinkEvent::Timer,
                     _ = &mut stopped => {
@@ -203,7 +201,12 @@ async fn session(
             return Some(Broken { why: refused.to_string(), severity: Severity::Standing });
         }
     };
-    info!(device = tunnel.device, channel = tunnel.dialect.channel_type(), peer = session.peer_version(), "up");
+    info!(
+        device = tunnel.device,
+        channel = tunnel.dialect.channel_type(),
+        peer = session.peer_version(),
+        "up"
+    );
     established();
     let why = tokio::select! {
         ended = session.closed() => match ended {

@@ -42,14 +42,25 @@ pub(crate) enum NetworkError {
 
 enum Request {
     /// An interface has come: set it up so.
-    Configure { name: InterfaceName, interface: Box<Interface>, reply: Reply },
+    Configure {
+        name: InterfaceName,
+        interface: Box<Interface>,
+        reply: Reply,
+    },
     /// An interface goes.
-    Forget { name: InterfaceName },
+    Forget {
+        name: InterfaceName,
+    },
     /// A link came up: addresses that waited for carrier are detected now.
     Settle,
     /// Other bridges are wanted.
-    Replace { bridges: Box<Desired>, reply: Reply },
-    RemoveAll { reply: Reply },
+    Replace {
+        bridges: Box<Desired>,
+        reply: Reply,
+    },
+    RemoveAll {
+        reply: Reply,
+    },
 }
 
 type Reply = oneshot::Sender<Result<(), NetworkError>>;
@@ -138,7 +149,11 @@ impl NetworkKeeper {
 
 impl NetworkHandle {
     /// Sets an interface up, with everything else that is wanted. An error leaves the state as it was.
-    pub(crate) async fn configure(&self, name: InterfaceName, interface: Interface) -> Result<(), NetworkError> {
+    pub(crate) async fn configure(
+        &self,
+        name: InterfaceName,
+        interface: Interface,
+    ) -> Result<(), NetworkError> {
         self.ask(|reply| Request::Configure { name, interface: Box::new(interface), reply }).await
     }
 

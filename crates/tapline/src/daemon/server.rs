@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use russh_channels::keys::PublicKey;
 use tapline_config::{self as config, PathPattern, PermitTunnel as Permit};
 use tapline_transport::server::{
-    self as ssh, AcceptedKey, BindError, ClientAlive, DeviceRequest, HostKeyError, Listener, MaxStartups, Options, Penalties,
-    PermitTunnel, RekeyLimit, ServeError, ServerHandle,
+    self as ssh, AcceptedKey, BindError, ClientAlive, DeviceRequest, HostKeyError, Listener, MaxStartups,
+    Options, Penalties, PermitTunnel, RekeyLimit, ServeError, ServerHandle,
 };
 use tokio::sync::mpsc;
 
@@ -78,7 +78,10 @@ fn options(config: &config::Server) -> Result<Options, ServerError> {
     });
     let default = RekeyLimit::default();
     options.rekey = RekeyLimit {
-        bytes: config.rekey_limit.bytes.map_or(default.bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        bytes: config
+            .rekey_limit
+            .bytes
+            .map_or(default.bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
         time: config.rekey_limit.time.unwrap_or(default.time),
     };
     Ok(options)

@@ -6,8 +6,12 @@ use tapline_config::ssh_config::{Proxy, Scope};
 use super::*;
 
 fn files(text: &str) -> SshFiles {
-    let local =
-        LocalUser { name: "admin".into(), uid: 1000, home: "/home/admin".into(), host_name: "leipzig".into() };
+    let local = LocalUser {
+        name: "admin".into(),
+        uid: 1000,
+        home: "/home/admin".into(),
+        host_name: "leipzig".into(),
+    };
     let file = File { path: "/home/admin/.ssh/config".into(), text: text.into(), scope: Scope::User };
     SshFiles { local, files: vec![file] }
 }

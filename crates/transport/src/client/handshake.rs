@@ -89,7 +89,13 @@ async fn within(
 fn explain(error: HandshakeError, server: &str, heard: &Heard) -> ConnectError {
     let server = server.to_owned();
     let error = match error {
-        HandshakeError::TimedOut(limit) => return ConnectError::HandshakeTimeout { server, limit },
+        // Whoever waits for the rest of a request has often said who it is.
+        HandshakeError::TimedOut(limit) => {
+            return match greeting(&heard.bytes()) {
+                Greeting::Other(said) => ConnectError::NotSsh { server, said },
+                _ => ConnectError::HandshakeTimeout { server, limit },
+            };
+        }
         HandshakeError::Failed(HandlerError::HostKey(refusal)) => return refusal.into(),
         HandshakeError::Failed(HandlerError::Ssh(error)) => error,
     };

@@ -68,12 +68,11 @@ impl HostKeyCheck {
         shown: &PublicKeyOrCertificate,
         prompter: &Arc<dyn Prompter>,
     ) -> Result<(), HostKeyRefusal> {
-        let key;
         let offered = match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => Offered::from(key),
             PublicKeyOrCertificate::Certificate(certificate) => Offered::from(certificate),
         };
-        key = offered.key();
+        let key = offered.key();
         let host = self.host();
         let verdict = self.known.check(&host, offered, now());
         let refusal = |message| HostKeyRefusal { kind: kind(&verdict), message };

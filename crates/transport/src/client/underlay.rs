@@ -3,13 +3,15 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use russh_channels::ChannelStream;
 use russh_channels::client::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep};
 
 use super::proxy_command::CommandStream;
 
@@ -27,6 +29,8 @@ pub(super) struct Underlay {
     /// `None` once the lifeline is gone.
     cut: Option<oneshot::Receiver<()>>,
     heard: Option<Heard>,
+    /// Ends the wait for the peer's end after ours.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
 /// Ends the connection when dropped, whatever its session waits for.
@@ -39,6 +43,10 @@ pub(super) struct Lifeline {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heard(Arc<Mutex<Vec<u8>>>);
 
+/// How long a peer that has our end of the stream may take to send its own. To close before it did could reset the
+/// connection, and the peer might never read our last words.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// Enough to tell what the peer speaks, in bytes.
 const HEARD: usize = 512;
 
@@ -46,7 +54,11 @@ impl Underlay {
     pub(super) fn new(stream: Stream) -> (Self, Lifeline, Heard) {
         let (held, cut) = oneshot::channel();
         let heard = Heard::default();
-        (Self { stream, cut: Some(cut), heard: Some(heard.clone()) }, Lifeline { _held: held }, heard)
+        (
+            Self { stream, cut: Some(cut), heard: Some(heard.clone()), linger: None },
+            Lifeline { _held: held },
+            heard,
+        )
     }
 
     fn is_cut(&mut self, cx: &mut Context<'_>) -> bool {
@@ -114,11 +126,29 @@ impl AsyncWrite for Underlay {
     /// Never fails: a connection that is broken already needs no shutting down, and the session's own reason must not
     /// be lost behind that.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let done = match &mut self.get_mut().stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Channel(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Command(stream) => Pin::new(stream).poll_shutdown(cx),
-        };
-        done.map(|_| Ok(()))
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            let done = match &mut this.stream {
+                Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+                Stream::Channel(stream) => Pin::new(stream).poll_shutdown(cx),
+                Stream::Command(stream) => Pin::new(stream).poll_shutdown(cx),
+            };
+            if ready!(done).is_err() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let limit = this.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        if limit.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut rest = [0; 4096];
+        loop {
+            let mut rest = ReadBuf::new(&mut rest);
+            match Pin::new(&mut *this).poll_read(cx, &mut rest) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !rest.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use russh_channels::server::{Handle, run_stream};
 use russh_channels::{ChannelId, Disconnect, Error};
-use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep};
 
@@ -57,7 +56,7 @@ impl Connection {
     pub(super) fn run(self) {
         let (session, reports) = (self.session, self.reports.clone());
         let mut log = SessionLog::new(&self);
-        let end = match Builder::new_current_thread().enable_all().build() {
+        let end = match crate::session_runtime() {
             // The runtime goes at the end of this arm, and with it the session and its leases.
             Ok(runtime) => runtime.block_on(self.serve(&mut log)),
             Err(error) => SessionEnd::Start(error),

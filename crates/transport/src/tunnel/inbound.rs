@@ -62,7 +62,8 @@ impl Inbound {
     pub(super) fn batch_ended(&mut self, device: &mut dyn Device, counters: &Counters) -> io::Result<()> {
         let mut result = Ok(());
         self.coalescer.flush(|header, bytes| {
-            result = std::mem::replace(&mut result, Ok(())).and_then(|()| write(device, counters, header, bytes));
+            result =
+                std::mem::replace(&mut result, Ok(())).and_then(|()| write(device, counters, header, bytes));
         });
         result
     }
@@ -74,7 +75,8 @@ impl Inbound {
         };
         let mut result = Ok(());
         self.coalescer.push(&NetHeader::default(), frame, |header, bytes| {
-            result = std::mem::replace(&mut result, Ok(())).and_then(|()| write(device, counters, header, bytes));
+            result =
+                std::mem::replace(&mut result, Ok(())).and_then(|()| write(device, counters, header, bytes));
         });
         result
     }

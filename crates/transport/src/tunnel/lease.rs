@@ -4,7 +4,8 @@ use tapline_device::Device;
 use tokio::sync::mpsc;
 
 /// A device on loan to a session. However the session ends, the device goes home detached from the session's
-/// runtime, so that interface, addresses and bridge port outlive the connection.
+/// runtime and without carrier, so that interface, addresses and bridge port outlive the connection and nobody takes
+/// it for one that carries anything.
 #[derive(Debug)]
 pub struct Lease {
     /// `None` only while dropping.
@@ -38,6 +39,9 @@ impl DerefMut for Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let (Some(mut device), Some(home)) = (self.device.take(), &self.home) {
+            if let Err(error) = device.set_carrier(false) {
+                tracing::debug!(device = device.name(), %error, "cannot switch the carrier off");
+            }
             device.detach();
             // A closed home means that nobody wants the device any more; it goes with the message.
             let _ = home.send(device);

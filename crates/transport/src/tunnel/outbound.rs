@@ -209,7 +209,10 @@ impl Turn<'_, '_> {
     }
 
     /// One CHANNEL_DATA with what waits, or with frames straight from `device`.
-    fn send_message(&mut self, device: Option<&mut dyn Device>) -> Result<MessageSent, russh_channels::Error> {
+    fn send_message(
+        &mut self,
+        device: Option<&mut dyn Device>,
+    ) -> Result<MessageSent, russh_channels::Error> {
         let nothing = MessageSent { sent: false, read: Ok(0) };
         let Some(Room { window, max_packet }) = self.out.room(self.channel) else { return Ok(nothing) };
         let limit = MESSAGE.min(window as usize).min(max_packet as usize);
@@ -220,11 +223,13 @@ impl Turn<'_, '_> {
         let mut length = 0;
         let mut read = Ok(0);
         let before = self.read;
-        let (outbound, counters, now, frames_read) = (&mut *self.outbound, self.counters, self.now, &mut self.read);
+        let (outbound, counters, now, frames_read) =
+            (&mut *self.outbound, self.counters, self.now, &mut self.read);
         let sent = self.out.datagram(self.channel, 0, |message| {
             let start = message.len();
             message.extend_from_slice(&outbound.urgent);
-            let mut packer = Packer { outbound, counters, now, end: start + limit, message, read: frames_read };
+            let mut packer =
+                Packer { outbound, counters, now, end: start + limit, message, read: frames_read };
             match device {
                 Some(device) => read = device.read_batch(&mut packer),
                 None => packer.pack_waiting(),

@@ -142,7 +142,7 @@ fn read_byte(input: &mut impl Read) -> io::Result<Option<u8>> {
     loop {
         match input.read(byte.as_mut_slice()) {
             Ok(0) => return Ok(None),
-            Ok(_) => return Ok(Some(byte[0])),
+            Ok(_) => return Ok(byte.first().copied()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
