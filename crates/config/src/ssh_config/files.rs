@@ -65,10 +65,10 @@ pub fn local_user() -> io::Result<LocalUser> {
     })
 }
 
-/// `~/.ssh/config` and `/etc/ssh/ssh_config`, those that exist.
+/// `~/.ssh/config` and `/etc/ssh/ssh_config`, those that exist and may be read.
 ///
 /// # Errors
-/// When one cannot be read, or the user's may be written by others.
+/// When reading one fails, or the user's may be written by others.
 pub fn read_default_files(local: &LocalUser) -> io::Result<Vec<File>> {
     let user = (local.home.join(".ssh/config"), Scope::User);
     let system = (PathBuf::from("/etc/ssh/ssh_config"), Scope::System);
@@ -80,7 +80,8 @@ pub fn read_default_files(local: &LocalUser) -> io::Result<Vec<File>> {
         };
         match text {
             Ok(text) => files.push(File { path, text, scope }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // ssh goes on without a file that it may not read. In a user namespace that is the one of the real root.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}
             Err(error) => return Err(error),
         }
     }
@@ -101,7 +102,7 @@ fn read_trusted(path: &Path) -> io::Result<String> {
     let owned = metadata.uid() == 0 || metadata.uid() == Uid::current().as_raw();
     if !owned || metadata.mode() & 0o022 != 0 {
         return Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::InvalidData,
             format!("{0} could be written by others; make it yours and run `chmod go-w {0}`", path.display()),
         ));
     }
