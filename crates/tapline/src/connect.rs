@@ -91,6 +91,7 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
         bridges,
         links: vec![LinkSpec {
             name: args.destination,
+            source: None,
             options,
             mode,
             local_unit: devices.0,

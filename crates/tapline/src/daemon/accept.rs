@@ -1,13 +1,13 @@
 //! Devices for the links that this host accepts: opened, configured, kept for the next session of the same peer.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tapline_config::{Accept, Server};
 use tapline_control::InterfaceName;
 use tapline_device::{Device, OffloadPolicy, OpenRequest, Unit};
-use tapline_transport::server::{DeviceRefused, DeviceRequest, Event, Peer, ServerHandle};
+use tapline_transport::server::{DeviceRefused, DeviceRequest, Event, Options, Peer, ServerHandle};
 use tapline_transport::tunnel::Lease;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -24,16 +24,25 @@ const HANDOVER: Duration = Duration::from_secs(3);
 /// The running server, and what it needs of this host.
 #[derive(Debug)]
 pub(crate) struct AcceptingServer {
-    stop: oneshot::Sender<()>,
+    orders: mpsc::UnboundedSender<Order>,
     task: JoinHandle<()>,
+}
+
+enum Order {
+    Reload {
+        options: Box<Options>,
+        accept: BTreeMap<String, Accept>,
+        done: oneshot::Sender<Result<(), ServerError>>,
+    },
+    Stop,
 }
 
 /// Answers the server's requests for devices, one after the other.
 struct Acceptance {
     network: NetworkHandle,
     server: ServerHandle,
-    accept: HashMap<String, Accept>,
-    known: HashMap<String, Known>,
+    accept: BTreeMap<String, Accept>,
+    known: BTreeMap<String, Known>,
 }
 
 type Home = mpsc::UnboundedSender<Box<dyn Device>>;
@@ -41,6 +50,7 @@ type Home = mpsc::UnboundedSender<Box<dyn Device>>;
 /// The device of a peer that the configuration names. It stays when the session ends, so that addresses, bridge port
 /// and MAC address are the same when the peer is back.
 struct Known {
+    interface: InterfaceName,
     home: Home,
     returned: mpsc::UnboundedReceiver<Box<dyn Device>>,
     /// Who has it now.
@@ -53,15 +63,23 @@ impl AcceptingServer {
         let (requests, device_requests) = mpsc::channel(16);
         let (events, news) = mpsc::unbounded_channel();
         let server = super::server::start(config, requests, events)?;
-        let accept = config.accept.iter().map(|(name, accept)| (name.to_string(), accept.clone())).collect();
-        let (stop, stopped) = oneshot::channel();
-        let acceptance = Acceptance { network, server, accept, known: HashMap::new() };
-        Ok(Self { stop, task: tokio::spawn(acceptance.run(device_requests, news, stopped)) })
+        let (orders, ordered) = mpsc::unbounded_channel();
+        let acceptance = Acceptance { network, server, accept: accepted(config), known: BTreeMap::new() };
+        Ok(Self { orders, task: tokio::spawn(acceptance.run(device_requests, news, ordered)) })
+    }
+
+    /// Other rules for who may log in and what becomes of it; sessions that are unaffected stay. The addresses to listen
+    /// on must be the same.
+    pub(crate) async fn reload(&self, config: &Server) -> Result<(), ServerError> {
+        let options = Box::new(super::server::options(config)?);
+        let (done, answer) = oneshot::channel();
+        let _ = self.orders.send(Order::Reload { options, accept: accepted(config), done });
+        answer.await.unwrap_or(Ok(()))
     }
 
     /// Ends every session; the devices are gone when this returns.
     pub(crate) async fn stop(self) {
-        let _ = self.stop.send(());
+        let _ = self.orders.send(Order::Stop);
         if self.task.await.is_err() {
             warn!("the server ended with a panic");
         }
@@ -73,7 +91,7 @@ impl Acceptance {
         mut self,
         mut requests: mpsc::Receiver<DeviceRequest>,
         mut news: mpsc::UnboundedReceiver<Event>,
-        mut stopped: oneshot::Receiver<()>,
+        mut orders: mpsc::UnboundedReceiver<Order>,
     ) {
         loop {
             tokio::select! {
@@ -86,10 +104,44 @@ impl Acceptance {
                     let _ = request.reply.send(lease);
                 }
                 Some(event) = news.recv() => tell(&event),
-                _ = &mut stopped => break,
+                order = orders.recv() => match order {
+                    Some(Order::Reload { options, accept, done }) => {
+                        let _ = done.send(self.reload(*options, accept).await);
+                    }
+                    Some(Order::Stop) | None => break,
+                },
             }
         }
         self.server.shutdown().await;
+    }
+
+    async fn reload(
+        &mut self,
+        options: Options,
+        accept: BTreeMap<String, Accept>,
+    ) -> Result<(), ServerError> {
+        self.server.reload(options)?;
+        let before = std::mem::replace(&mut self.accept, accept);
+        for (name, old) in before {
+            match (self.accept.get(&name), self.known.get(&name)) {
+                (Some(new), Some(known)) if *new != old => {
+                    if let Err(error) =
+                        self.network.configure(known.interface.clone(), accepted_device(new)).await
+                    {
+                        warn!(peer = name, "its device stays as it was: {error}");
+                    }
+                }
+                (None, Some(known)) => {
+                    if let Some(holder) = &known.holder {
+                        self.server.disconnect(holder.session, "no longer accepted");
+                    }
+                    self.network.forget(known.interface.clone());
+                    self.known.remove(&name);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     async fn lease(&mut self, request: &DeviceRequest) -> Result<Lease, DeviceRefused> {
@@ -139,7 +191,7 @@ impl Acceptance {
             }
         };
         if device.mode() != request.mode {
-            self.network.forget(interface_of(&*device)?);
+            self.network.forget(known.interface.clone());
             self.known.remove(name);
             return Ok(None);
         }
@@ -168,14 +220,18 @@ impl Acceptance {
         let device = open(request, unit)?;
         let interface = interface_of(&*device)?;
         self.network
-            .configure(interface, accepted_device(accept))
+            .configure(interface.clone(), accepted_device(accept))
             .await
             .map_err(|error| DeviceRefused(error.to_string()))?;
         let (home, returned) = mpsc::unbounded_channel();
-        let known = Known { home: home.clone(), returned, holder: Some(request.peer.clone()) };
+        let known = Known { interface, home: home.clone(), returned, holder: Some(request.peer.clone()) };
         self.known.insert(name.to_owned(), known);
         Ok((device, home))
     }
+}
+
+fn accepted(config: &Server) -> BTreeMap<String, Accept> {
+    config.accept.iter().map(|(name, accept)| (name.to_string(), accept.clone())).collect()
 }
 
 fn tell(event: &Event) {

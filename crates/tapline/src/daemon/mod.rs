@@ -7,11 +7,11 @@ mod network;
 mod notify;
 mod server;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tapline_config::{Config, LoadError};
+use tapline_config::{Config, Link, LoadError, Server};
 use tapline_control::{Desired, Interface, InterfaceName};
 use tapline_device::{Device, OffloadPolicy, OpenRequest, Unit};
 use tapline_frame::Mode;
@@ -34,12 +34,14 @@ pub(crate) struct Plan {
     pub(crate) state_dir: PathBuf,
     pub(crate) bridges: Desired,
     pub(crate) links: Vec<LinkSpec>,
-    pub(crate) server: Option<tapline_config::Server>,
+    pub(crate) server: Option<Server>,
 }
 
 /// A link as it is to be.
 pub(crate) struct LinkSpec {
     pub(crate) name: String,
+    /// What the configuration says, to be compared when it is read again.
+    pub(crate) source: Option<Link>,
     pub(crate) options: client::Options,
     pub(crate) mode: Mode,
     pub(crate) local_unit: Unit,
@@ -106,6 +108,7 @@ impl Plan {
                 .map_err(|error| DaemonError::Options { link: name.to_string(), error })?;
             links.push(LinkSpec {
                 name: name.to_string(),
+                source: Some(link.clone()),
                 options,
                 mode: match link.tunnel {
                     tapline_config::Tunnel::Ethernet => Mode::Ethernet,
@@ -146,8 +149,16 @@ pub(crate) fn device_unit(unit: tapline_config::Unit) -> Unit {
 struct Daemon {
     network: NetworkHandle,
     server: Option<AcceptingServer>,
-    links: BTreeMap<String, LinkHandle>,
+    server_config: Option<Server>,
+    links: BTreeMap<String, RunningLink>,
+    news_sender: mpsc::UnboundedSender<(String, LinkNews)>,
     news: mpsc::UnboundedReceiver<(String, LinkNews)>,
+}
+
+struct RunningLink {
+    handle: LinkHandle,
+    source: Option<Link>,
+    interface: InterfaceName,
 }
 
 impl Daemon {
@@ -171,38 +182,44 @@ impl Daemon {
     async fn bring_up(plan: Plan, network: NetworkHandle) -> Result<Self, DaemonError> {
         // Devices first: their names decide what is wanted of the kernel.
         let mut desired = plan.bridges;
-        let mut devices = HashMap::new();
-        for link in &plan.links {
-            let device = open_device(link)?;
-            let interface: InterfaceName = device
-                .name()
-                .parse()
-                .map_err(|error| DaemonError::Link { link: link.name.clone(), why: format!("{error}") })?;
-            desired.interfaces.insert(interface, link.interface.clone());
-            devices.insert(link.name.clone(), device);
+        let mut links = Vec::new();
+        for link in plan.links {
+            let (device, interface) = open_device(&link)?;
+            desired.interfaces.insert(interface.clone(), link.interface.clone());
+            links.push((link, device, interface));
         }
         network.replace(desired).await?;
 
-        let server = match plan.server {
-            Some(config) => Some(AcceptingServer::start(&config, network.clone())?),
+        let server = match &plan.server {
+            Some(config) => Some(AcceptingServer::start(config, network.clone())?),
             None => None,
         };
-
-        let (sender, news) = mpsc::unbounded_channel();
-        let mut links = BTreeMap::new();
-        for link in plan.links {
-            let Some(device) = devices.remove(&link.name) else { continue };
-            let plan = LinkPlan {
-                name: link.name.clone(),
-                options: link.options,
-                device,
-                remote_unit: link.remote_unit,
-                native: link.native,
-                persistence: link.persistence,
-            };
-            links.insert(link.name, LinkHandle::start(plan, link.prompter, sender.clone())?);
+        let (news_sender, news) = mpsc::unbounded_channel();
+        let mut daemon =
+            Self { network, server, server_config: plan.server, links: BTreeMap::new(), news_sender, news };
+        for (link, device, interface) in links {
+            daemon.start_link(link, device, interface)?;
         }
-        Ok(Self { network, server, links, news })
+        Ok(daemon)
+    }
+
+    fn start_link(
+        &mut self,
+        link: LinkSpec,
+        device: Box<dyn Device>,
+        interface: InterfaceName,
+    ) -> Result<(), DaemonError> {
+        let plan = LinkPlan {
+            name: link.name.clone(),
+            options: link.options,
+            device,
+            remote_unit: link.remote_unit,
+            native: link.native,
+            persistence: link.persistence,
+        };
+        let handle = LinkHandle::start(plan, link.prompter, self.news_sender.clone())?;
+        self.links.insert(link.name, RunningLink { handle, source: link.source, interface });
+        Ok(())
     }
 
     /// Returns when a signal asks for the end, or when the only link has given up.
@@ -228,19 +245,85 @@ impl Daemon {
         }
     }
 
+    /// Reads the configuration again. One with mistakes changes nothing.
     async fn reload(&mut self, config: Option<&Path>) {
-        let Some(config) = config else { return };
-        match Config::load(config) {
-            Ok(_) => error!("reloading is not built yet; restart the daemon"),
-            Err(error) => error!("the configuration has mistakes and is not used:\n{error}"),
+        let Some(path) = config else { return };
+        notify::notify("RELOADING=1");
+        info!("reading {} again", path.display());
+        let plan =
+            Config::load(path).map_err(DaemonError::from).and_then(|config| Plan::from_config(&config, path));
+        match plan {
+            Ok(plan) => {
+                if let Err(error) = self.change_to(plan).await {
+                    error!("not everything could be changed: {error}");
+                }
+            }
+            Err(error) => error!("the configuration is not used: {error}"),
         }
+        notify::notify("READY=1");
+    }
+
+    /// Links whose sessions would be the same stay up.
+    async fn change_to(&mut self, plan: Plan) -> Result<(), DaemonError> {
+        let mut desired = plan.bridges;
+        let mut stays = BTreeSet::new();
+        let mut comes = Vec::new();
+        for link in plan.links {
+            match self.links.get_mut(&link.name) {
+                Some(running) if same_session(running.source.as_ref(), link.source.as_ref()) => {
+                    desired.interfaces.insert(running.interface.clone(), link.interface);
+                    running.source = link.source;
+                    stays.insert(link.name);
+                }
+                _ => comes.push(link),
+            }
+        }
+        // What goes, goes first: a device number may be wanted anew.
+        let (stay, go) =
+            std::mem::take(&mut self.links).into_iter().partition(|(name, _)| stays.contains(name));
+        self.links = stay;
+        let go: BTreeMap<String, RunningLink> = go;
+        for (_, link) in go {
+            link.handle.stop().await;
+        }
+        let mut opened = Vec::new();
+        for link in comes {
+            let (device, interface) = open_device(&link)?;
+            desired.interfaces.insert(interface.clone(), link.interface.clone());
+            opened.push((link, device, interface));
+        }
+        self.network.replace(desired).await?;
+        for (link, device, interface) in opened {
+            self.start_link(link, device, interface)?;
+        }
+        self.change_server_to(plan.server).await
+    }
+
+    async fn change_server_to(&mut self, config: Option<Server>) -> Result<(), DaemonError> {
+        if self.server_config == config {
+            return Ok(());
+        }
+        let same_addresses = matches!((&self.server_config, &config), (Some(before), Some(now)) if before.listen == now.listen);
+        match (&config, &self.server) {
+            (Some(config), Some(server)) if same_addresses => server.reload(config).await?,
+            _ => {
+                if let Some(server) = self.server.take() {
+                    server.stop().await;
+                }
+                if let Some(config) = &config {
+                    self.server = Some(AcceptingServer::start(config, self.network.clone())?);
+                }
+            }
+        }
+        self.server_config = config;
+        Ok(())
     }
 
     /// Ends every session and removes exactly what was added.
     async fn stop(self) -> Result<(), DaemonError> {
         info!("stopping");
         for (_, link) in self.links {
-            link.stop().await;
+            link.handle.stop().await;
         }
         if let Some(server) = self.server {
             server.stop().await;
@@ -249,12 +332,31 @@ impl Daemon {
     }
 }
 
-fn open_device(link: &LinkSpec) -> Result<Box<dyn Device>, DaemonError> {
+fn open_device(link: &LinkSpec) -> Result<(Box<dyn Device>, InterfaceName), DaemonError> {
     let request =
         OpenRequest { mode: link.mode, unit: link.local_unit, name: None, offloads: OffloadPolicy::Probe };
     let device = tapline_device::open(&request)
         .map_err(|error| DaemonError::Device { link: link.name.clone(), error })?;
-    Ok(Box::new(device))
+    let interface = device
+        .name()
+        .parse()
+        .map_err(|error| DaemonError::Link { link: link.name.clone(), why: format!("{error}") })?;
+    Ok((Box::new(device), interface))
+}
+
+/// Whether both describe the same SSH session and device, whatever they say of addresses and the like.
+fn same_session(running: Option<&Link>, wanted: Option<&Link>) -> bool {
+    let session_part = |link: &Link| Link {
+        bridge: None,
+        mtu: None,
+        macaddress: None,
+        addresses: Vec::new(),
+        routes: Vec::new(),
+        accept_ra: None,
+        link_local: None,
+        ..link.clone()
+    };
+    running.map(session_part) == wanted.map(session_part)
 }
 
 enum Asked {

@@ -1,5 +1,6 @@
 //! The keeper of the kernel's network state: the one place of the process that changes it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,7 +21,10 @@ pub(crate) struct NetworkHandle {
 /// Runs until every handle is gone or it is told to remove everything.
 pub(crate) struct NetworkKeeper {
     controller: Controller,
-    desired: Desired,
+    /// What the configuration names.
+    configured: Desired,
+    /// Interfaces of accepted links, which come and go.
+    accepted: BTreeMap<InterfaceName, Interface>,
     requests: mpsc::UnboundedReceiver<Request>,
 }
 
@@ -53,9 +57,9 @@ enum Request {
     },
     /// A link came up: addresses that waited for carrier are detected now.
     Settle,
-    /// Other bridges are wanted.
+    /// The configuration names this.
     Replace {
-        bridges: Box<Desired>,
+        configured: Box<Desired>,
         reply: Reply,
     },
     RemoveAll {
@@ -71,7 +75,7 @@ impl NetworkKeeper {
         let journal = Journal::open(state.join("network.json"))?;
         let controller = Controller::new(journal)?.with_dad_deadline(Duration::ZERO);
         let (sender, requests) = mpsc::unbounded_channel();
-        let keeper = Self { controller, desired: Desired::default(), requests };
+        let keeper = Self { controller, configured: Desired::default(), accepted: BTreeMap::new(), requests };
         Ok((keeper, NetworkHandle { requests: sender }))
     }
 
@@ -95,29 +99,29 @@ impl NetworkKeeper {
             match request {
                 None => return,
                 Some(Request::Configure { name, interface, reply }) => {
-                    let before = self.desired.interfaces.insert(name.clone(), *interface);
+                    let before = self.accepted.insert(name.clone(), *interface);
                     let result = self.reconcile().await;
                     if result.is_err() {
                         match before {
-                            Some(before) => self.desired.interfaces.insert(name, before),
-                            None => self.desired.interfaces.remove(&name),
+                            Some(before) => self.accepted.insert(name, before),
+                            None => self.accepted.remove(&name),
                         };
                     }
                     settle = Some(Instant::now() + SETTLED);
                     let _ = reply.send(result);
                 }
                 Some(Request::Forget { name }) => {
-                    self.desired.interfaces.remove(&name);
+                    self.accepted.remove(&name);
                     if let Err(error) = self.reconcile().await {
                         warn!("{error}");
                     }
                 }
                 Some(Request::Settle) => settle = Some(Instant::now() + SETTLED),
-                Some(Request::Replace { bridges, reply }) => {
-                    let before = std::mem::replace(&mut self.desired, *bridges);
+                Some(Request::Replace { configured, reply }) => {
+                    let before = std::mem::replace(&mut self.configured, *configured);
                     let result = self.reconcile().await;
                     if result.is_err() {
-                        self.desired = before;
+                        self.configured = before;
                     }
                     let _ = reply.send(result);
                 }
@@ -131,15 +135,21 @@ impl NetworkKeeper {
     }
 
     async fn reconcile(&mut self) -> Result<(), NetworkError> {
-        let outcome = self.controller.reconcile(&self.desired).await?;
+        let outcome = self.controller.reconcile(&self.wanted()).await?;
         for change in &outcome.changes {
             info!("network: {change}");
         }
         Ok(())
     }
 
+    fn wanted(&self) -> Desired {
+        let mut wanted = self.configured.clone();
+        wanted.interfaces.extend(self.accepted.clone());
+        wanted
+    }
+
     async fn report_duplicates(&mut self) {
-        match self.controller.reconcile(&self.desired).await.map(Outcome::check) {
+        match self.controller.reconcile(&self.wanted()).await.map(Outcome::check) {
             Ok(Ok(_)) => {}
             Ok(Err(duplicates)) => warn!("{duplicates}"),
             Err(error) => warn!("{error}"),
@@ -167,9 +177,10 @@ impl NetworkHandle {
         let _ = self.requests.send(Request::Settle);
     }
 
-    /// From now on these bridges and interfaces, and no other, are wanted.
+    /// From now on these bridges and interfaces are wanted, besides those of accepted links. An error leaves the
+    /// state as it was.
     pub(crate) async fn replace(&self, desired: Desired) -> Result<(), NetworkError> {
-        self.ask(|reply| Request::Replace { bridges: Box::new(desired), reply }).await
+        self.ask(|reply| Request::Replace { configured: Box::new(desired), reply }).await
     }
 
     /// Removes exactly what was added, and ends the keeper.

@@ -37,7 +37,8 @@ pub(crate) fn start(
     Ok(ssh::serve(listener, options, requests, events)?)
 }
 
-fn options(config: &config::Server) -> Result<Options, ServerError> {
+/// Reads host keys, and creates those that are missing.
+pub(super) fn options(config: &config::Server) -> Result<Options, ServerError> {
     let mut host_keys = Vec::new();
     for pattern in &config.host_keys {
         host_keys.push(ssh::create_host_key(&path(pattern)?)?);
