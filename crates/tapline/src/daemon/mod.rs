@@ -79,9 +79,11 @@ pub(crate) fn run(config: &Path, state_dir: &Path) -> Result<(), DaemonError> {
     let plan = Plan::from_config(&Config::load(config)?, state_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        // Before anything is added that a signal has to remove.
+        let mut signals = Signals::new()?;
         let mut daemon = Daemon::start(plan).await?;
         notify::notify("READY=1");
-        let ended = daemon.until_stopped(Some(config)).await;
+        let ended = daemon.until_stopped(&mut signals, Some(config)).await;
         notify::notify("STOPPING=1");
         daemon.stop().await?;
         ended
@@ -92,8 +94,9 @@ pub(crate) fn run(config: &Path, state_dir: &Path) -> Result<(), DaemonError> {
 pub(crate) fn connect(plan: Plan) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
+        let mut signals = Signals::new()?;
         let mut daemon = Daemon::start(plan).await?;
-        let ended = daemon.until_stopped(None).await;
+        let ended = daemon.until_stopped(&mut signals, None).await;
         daemon.stop().await?;
         ended
     })
@@ -223,8 +226,11 @@ impl Daemon {
     }
 
     /// Returns when a signal asks for the end, or when the only link has given up.
-    async fn until_stopped(&mut self, config: Option<&Path>) -> Result<(), DaemonError> {
-        let mut signals = Signals::new()?;
+    async fn until_stopped(
+        &mut self,
+        signals: &mut Signals,
+        config: Option<&Path>,
+    ) -> Result<(), DaemonError> {
         loop {
             tokio::select! {
                 signal = signals.next() => match signal {
