@@ -81,7 +81,8 @@ pub fn read_default_files(local: &LocalUser) -> io::Result<Vec<File>> {
         match text {
             Ok(text) => files.push(File { path, text, scope }),
             // ssh goes on without a file that it may not read. In a user namespace that is the one of the real root.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}
             Err(error) => return Err(error),
         }
     }

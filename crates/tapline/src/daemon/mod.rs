@@ -58,6 +58,10 @@ pub(crate) enum DaemonError {
     Config(#[from] LoadError),
     #[error("link {link}: {error}")]
     Options { link: String, error: ClientOptionsError },
+    #[error(
+        "link {link}: several connections to one link are not built yet; write `connections: 1` or leave it out"
+    )]
+    Connections { link: String },
     #[error(transparent)]
     SshFiles(#[from] SshOptionsError),
     #[error("link {link}: {error}")]
@@ -107,6 +111,9 @@ impl Plan {
         let files = SshFiles::read_default()?;
         let mut links = Vec::new();
         for (name, link) in &config.links {
+            if link.connections.get() > 1 {
+                return Err(DaemonError::Connections { link: name.to_string() });
+            }
             let options = client_options::of_link(&files, link)
                 .map_err(|error| DaemonError::Options { link: name.to_string(), error })?;
             links.push(LinkSpec {
