@@ -1,5 +1,6 @@
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -15,7 +16,8 @@ use crate::wait::{PATIENCE, wait_until};
 pub struct Process {
     name: String,
     child: Child,
-    log: PathBuf,
+    /// Open, so that it can be read when its directory has gone before the process.
+    log: File,
 }
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
@@ -23,9 +25,9 @@ static STARTED: AtomicU32 = AtomicU32::new(0);
 impl Process {
     pub(crate) fn start(name: &str, directory: &Path, command: &mut Command) -> Self {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let log = directory.join(format!("{number}.log"));
-        let file = File::create(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        let path = directory.join(format!("{number}.log"));
+        let log = OpenOptions::new().read(true).append(true).create_new(true).open(path).unwrap();
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log.try_clone().unwrap());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self { name: name.to_owned(), child, log }
     }
@@ -36,8 +38,9 @@ impl Process {
 
     /// What it has said until now on stdout and stderr.
     pub fn log(&self) -> String {
-        let bytes = fs::read(&self.log).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        let mut bytes = vec![0; usize::try_from(self.log.metadata().unwrap().len()).unwrap()];
+        let len = self.log.read_at(&mut bytes, 0).unwrap();
+        String::from_utf8_lossy(&bytes[..len]).into_owned()
     }
 
     pub fn has_said(&self, text: &str) -> bool {
