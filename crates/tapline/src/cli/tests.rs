@@ -40,7 +40,7 @@ fn a_wrong_unit_is_wrong_usage() {
 /// The help is part of the interface: a change of it is to be seen in review.
 #[test]
 fn help_is_as_committed() {
-    let mut command = Cli::command();
+    let mut command = Cli::command().term_width(100);
     let mut help = command.render_help().to_string();
     for name in ["run", "check", "connect", "lab"] {
         help.push_str(&format!(
