@@ -15,6 +15,9 @@ use tempfile::TempDir;
 use crate::process::Process;
 use crate::requirements::search_path;
 
+/// How often what runs in a namespace is looked for and killed.
+const MAX_ROUNDS: usize = 1000;
+
 /// A host: a new network namespace with `lo` up, and a directory for its files.
 ///
 /// It has no name and no mount: the kernel removes it with the last process and descriptor in it, so that a test that
@@ -166,10 +169,19 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // Children of daemons that outlive their parents would keep the namespace.
-        for pid in self.processes() {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        // Children of daemons that outlive their parents would keep the namespace; what forks meanwhile is seen in the
+        // next round.
+        for _ in 0..MAX_ROUNDS {
+            let processes = self.processes();
+            if processes.is_empty() {
+                return;
+            }
+            for pid in processes {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            thread::yield_now();
         }
+        eprintln!("{}: cannot end the processes {:?}", self.name, self.processes());
     }
 }
 

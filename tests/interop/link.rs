@@ -58,7 +58,7 @@ pub(crate) fn two_hosts() -> (Namespace, Namespace) {
     (client, server)
 }
 
-/// The `server` section of a configuration that every client here logs in to, and the start of its `accept`.
+/// The `server` section of a configuration, which lets nobody in yet; its `accept` may follow.
 pub(crate) fn server_section(keys: &Keys) -> String {
     format!(
         "server:\n  listen: [\"0.0.0.0:22\"]\n  host-keys: [{}]\n  permit-tunnel: yes\n  authorized-keys-files: \
