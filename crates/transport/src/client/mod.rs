@@ -41,7 +41,8 @@ pub use session::{Ended, Session};
 
 /// Connects and logs in. `events` tells what becomes of the session's tunnels.
 ///
-/// Cancel safe: an attempt that is dropped leaves no connection, process or task behind.
+/// Cancel safe: an attempt that is dropped ends its connections and processes. Only a question that somebody was just
+/// asked stays until it is answered.
 ///
 /// # Errors
 /// See [`ConnectError`].

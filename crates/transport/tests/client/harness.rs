@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -6,13 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use tapline_transport::client::{ConnectError, NonInteractive, Options, Session, connect};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tapline_transport::client::{
+    ConnectError, NonInteractive, Options, PromptError, Prompter, Session, connect,
+};
 use tapline_transport::trust::host_key::Strictness;
 use tempfile::TempDir;
+use tokio::sync::mpsc::unbounded_channel;
+use zeroize::Zeroizing;
 
 /// How long a condition may take that a loaded machine delays.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +45,7 @@ pub(crate) fn in_namespaces<F: Future>(test: impl FnOnce() -> F + Send + 'static
         run(Command::new("ip").args(["link", "set", "lo", "up"]));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            tokio::time::timeout(PATIENCE, test()).await.unwrap();
+            tokio::time::timeout(4 * PATIENCE, test()).await.unwrap();
         });
     });
     if let Err(panic) = thread.join() {
@@ -91,6 +98,11 @@ impl Keys {
             .arg("-t")
             .args(kind.split(' ')));
         path
+    }
+
+    pub(crate) fn fingerprint(&self, name: &str) -> String {
+        let line = run(Command::new("ssh-keygen").arg("-lf").arg(self.path(name)));
+        line.split(' ').nth(1).unwrap().to_owned()
     }
 
     /// Signs the public key of `name` with that of `authority`; `arguments` as for `ssh-keygen -s`.
@@ -152,6 +164,35 @@ impl Sshd {
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
+
+    pub(crate) async fn wait_for(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < deadline, "sshd never says {words}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits for the processes of its sessions to be gone.
+    pub(crate) async fn wait_until_idle(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !children(self.child.id()).is_empty() {
+            assert!(Instant::now() < deadline, "a session of sshd goes on");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills the processes of its sessions, but not the one that listens.
+    pub(crate) fn kill_sessions(&self) {
+        for child in children(self.child.id()) {
+            kill(Pid::from_raw(child), Signal::SIGKILL).unwrap();
+        }
+    }
+}
+
+fn children(parent: u32) -> Vec<i32> {
+    let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    list.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
 impl Drop for Sshd {
@@ -176,8 +217,14 @@ impl Scene {
     }
 
     pub(crate) fn with_key(kind: &str, passphrase: &str, config: &str) -> Self {
-        let keys = Keys::new();
-        keys.generate("host", "ed25519", "");
+        Self::of(Keys::new(), kind, passphrase, config)
+    }
+
+    /// With keys that are there already.
+    pub(crate) fn of(keys: Keys, kind: &str, passphrase: &str, config: &str) -> Self {
+        if !keys.path("host").exists() {
+            keys.generate("host", "ed25519", "");
+        }
         keys.generate("id", kind, passphrase);
         keys.write("authorized_keys", &keys.text("id.pub"));
         keys.write("known_hosts", &format!("127.0.0.1 {}", keys.text("host.pub")));
@@ -203,8 +250,94 @@ pub(crate) fn options(keys: &Keys) -> Options {
 }
 
 pub(crate) async fn log_in(options: &Options) -> Result<Session, ConnectError> {
-    let (events, _) = tokio::sync::mpsc::unbounded_channel();
-    connect(options, Arc::new(NonInteractive), events).await
+    log_in_as(options, Arc::new(NonInteractive)).await
+}
+
+pub(crate) async fn log_in_with(options: &Options, person: &Arc<Scripted>) -> Result<Session, ConnectError> {
+    let person: Arc<Scripted> = Arc::clone(person);
+    log_in_as(options, person).await
+}
+
+async fn log_in_as(options: &Options, prompter: Arc<dyn Prompter>) -> Result<Session, ConnectError> {
+    let (events, _) = unbounded_channel();
+    connect(options, prompter, events).await
+}
+
+/// Somebody who gives these answers, one after the other, and then gives up.
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    answers: Mutex<VecDeque<String>>,
+    asked: Mutex<Vec<String>>,
+    shown: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    pub(crate) fn new<const N: usize>(answers: [&str; N]) -> Arc<Self> {
+        let answers = Mutex::new(answers.map(str::to_owned).into());
+        Arc::new(Self { answers, asked: Mutex::default(), shown: Mutex::default() })
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub(crate) fn shown(&self) -> Vec<String> {
+        self.shown.lock().unwrap().clone()
+    }
+}
+
+impl Prompter for Scripted {
+    fn is_interactive(&self) -> bool {
+        true
+    }
+
+    fn ask(&self, prompt: &str, _echo: bool) -> Result<Zeroizing<String>, PromptError> {
+        self.asked.lock().unwrap().push(prompt.to_owned());
+        let answer = self.answers.lock().unwrap().pop_front();
+        answer.map(Zeroizing::new).ok_or(PromptError::Cancelled)
+    }
+
+    fn show(&self, text: &str) {
+        self.shown.lock().unwrap().push(text.to_owned());
+    }
+}
+
+/// An ssh-agent, killed when dropped.
+pub(crate) struct Agent {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Agent {
+    pub(crate) fn start(keys: &Keys) -> Self {
+        let socket = keys.path("agent");
+        let mut child = Command::new("ssh-agent")
+            .arg("-D")
+            .arg("-a")
+            .arg(&socket)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // What it prints, it prints once the socket is there.
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, socket }
+    }
+
+    pub(crate) fn add(&self, key: &Path) {
+        run(Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &self.socket));
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.socket.clone()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 pub(crate) fn set_mode(path: &Path, mode: u32) {
