@@ -1,5 +1,6 @@
 //! SSH sessions and the tunnel channels in them: client and server, stock and native.
 
+mod algorithms;
 pub mod client;
 pub mod link;
 pub mod server;

@@ -79,10 +79,7 @@ pub(super) fn options(config: &config::Server) -> Result<Options, ServerError> {
     });
     let default = RekeyLimit::default();
     options.rekey = RekeyLimit {
-        bytes: config
-            .rekey_limit
-            .bytes
-            .map_or(default.bytes, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        bytes: config.rekey_limit.bytes.unwrap_or(default.bytes),
         time: config.rekey_limit.time.unwrap_or(default.time),
     };
     Ok(options)

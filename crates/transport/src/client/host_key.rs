@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use russh_channels::keys::{Algorithm, PublicKeyOrCertificate};
 use ssh_key::public::KeyData;
 
-use super::algorithms::HOST_KEYS;
 use super::prompt::{self, Prompter};
 use super::{HostKeyRefusal, HostKeyRefusalKind, Options};
+use crate::algorithms::KEYS;
 use crate::trust::Offered;
 use crate::trust::host_key::{Action, Server, Strictness, decide};
 use crate::trust::known_hosts::{self, Host, KnownHosts, Verdict};
@@ -55,7 +55,7 @@ impl HostKeyCheck {
 
     /// Kinds of keys to ask the server for, those that can be compared first.
     pub(super) fn algorithms(&self) -> Vec<Algorithm> {
-        self.known.prefer_known(&self.host(), HOST_KEYS)
+        self.known.prefer_known(&self.host(), KEYS)
     }
 
     /// Whether a certificate would help.

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::algorithms::{REKEY_BYTES, REKEY_TIME};
 use crate::trust::host_key::Strictness;
 
 /// Everything that one connection needs to know. Paths are expanded and defaults applied: neither `ssh_config` nor the
@@ -125,9 +126,7 @@ impl Default for Methods {
 }
 
 impl Default for RekeyLimit {
-    /// 32 GiB, half of what RFC 4344 section 3.2 recommends for ciphers with blocks of 16 bytes, and an hour, within
-    /// which no link sends the 2^32 packets after which chacha20-poly1305 would repeat a nonce.
     fn default() -> Self {
-        Self { bytes: 32 << 30, interval: Duration::from_secs(3600) }
+        Self { bytes: REKEY_BYTES, interval: REKEY_TIME }
     }
 }

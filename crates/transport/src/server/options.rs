@@ -4,6 +4,8 @@ use std::time::Duration;
 use russh_channels::keys::{Certificate, PrivateKey, PublicKey};
 use tapline_frame::Mode;
 
+use crate::algorithms::{REKEY_BYTES, REKEY_TIME};
+
 /// How a server behaves: `sshd_config`'s words, resolved. Files that a log-in needs are named here and read anew for
 /// each attempt, so that what they take back is taken back at once.
 #[derive(Debug, Clone)]
@@ -92,8 +94,7 @@ pub struct ClientAlive {
 /// `RekeyLimit`: bytes in either direction, and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RekeyLimit {
-    /// At most 1 GiB; more is taken as that.
-    pub bytes: usize,
+    pub bytes: u64,
     pub time: Duration,
 }
 
@@ -154,6 +155,6 @@ impl Default for Penalties {
 
 impl Default for RekeyLimit {
     fn default() -> Self {
-        Self { bytes: 1 << 30, time: Duration::from_secs(3600) }
+        Self { bytes: REKEY_BYTES, time: REKEY_TIME }
     }
 }
