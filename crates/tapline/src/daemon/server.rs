@@ -73,7 +73,7 @@ pub(super) fn options(config: &config::Server) -> Result<Options, ServerError> {
     };
     options.per_source_penalties = config.per_source_penalties.then(Penalties::default);
     options.max_auth_tries = config.max_auth_tries.get() as usize;
-    options.client_alive = (!config.client_alive_interval.is_zero()).then(|| ClientAlive {
+    options.client_alive = (!config.client_alive_interval.is_zero()).then_some(ClientAlive {
         interval: config.client_alive_interval,
         count_max: config.client_alive_count_max as usize,
     });
