@@ -1,1 +1,24 @@
-//! The daemon: what it promises of the host that it runs on.
+//! The daemon and the other commands: what they promise of the host that they run on.
+//!
+//! ```text
+//!      leipzig (client)                            berlin (server)
+//!   tapN, br-lab    eth1                         tapN, br-lab
+//!   eth0 192.0.2.2  |  ---- 192.0.2.0/24 ----  eth0 192.0.2.1
+//!                   +-- lan0 of host lan
+//! ```
+//!
+//! Each test has its own hosts, which are network namespaces, and compares the kernel's state before and after.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod broken_links;
+mod host_keys;
+mod kernel_state;
+mod lab;
+mod life_cycle;
+mod peers;
+mod privilege;
+mod reload;
+mod sites;
+mod startup;
+mod usage;
