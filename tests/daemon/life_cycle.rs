@@ -15,9 +15,12 @@ fn furnished() -> (Sites, Namespace) {
     veth((&sites.leipzig, "eth1", ""), (&lan, "lan0", "10.77.0.9/24"));
     for line in [
         "ip address add 198.51.100.5/24 dev eth1",
+        // Without an address of the kernel's, whose routes come when it has been found unique.
         "ip link add br-found type bridge",
+        "ip link set br-found addrgenmode none",
         "ip address add 10.88.0.1/24 dev br-found",
         "ip address add 10.88.0.2/24 dev br-found",
+        "ip address add fd88::1/64 dev br-found nodad",
         "ip link set br-found up",
         "ip route add 203.0.113.0/24 via 10.88.0.7",
     ] {
@@ -32,7 +35,7 @@ fn configuration(sites: &Sites) -> String {
         "links:\n  berlin: {}\n  nowhere: {{host: 192.0.2.99, identity-file: /nonexistent, connect-timeout: 1, \
          tunnel-device: 9, addresses: [10.99.0.1/24, 'fd99::1/64'], routes: [{{to: 10.98.0.0/16, via: 10.99.0.2}}]}}\n\
          bridges:\n  br-lab: {{interfaces: [eth1], addresses: [10.77.0.2/24, 'fd77::2/64']}}\n  \
-         br-found: {{addresses: [10.88.0.2/24, 10.88.0.3/24], mtu: 1400}}\n",
+         br-found: {{addresses: [10.88.0.2/24, 10.88.0.3/24, 'fd88::2/64'], mtu: 1400}}\n",
         sites.link(", bridge: br-lab"),
     )
 }
@@ -45,10 +48,9 @@ fn is_up(sites: &Sites) {
     }
     assert_eq!(Interface::of(leipzig, "br-lab").addresses(), ["10.77.0.2/24", "fd77::2/64"]);
     assert_eq!(Interface::of(leipzig, "tap9").addresses(), ["10.99.0.1/24", "fd99::1/64"]);
-    assert_eq!(
-        Interface::of(leipzig, "br-found").addresses(),
-        ["10.88.0.1/24", "10.88.0.2/24", "10.88.0.3/24"]
-    );
+    let mut addresses = Interface::of(leipzig, "br-found").addresses();
+    addresses.sort();
+    assert_eq!(addresses, ["10.88.0.1/24", "10.88.0.2/24", "10.88.0.3/24", "fd88::1/64", "fd88::2/64"]);
     assert!(leipzig.run("ip route").contains("10.98.0.0/16 via 10.99.0.2"));
     eventually("a ping through the link", || leipzig.succeeds("ping -c1 -W1 10.77.0.1"));
 }
