@@ -83,6 +83,8 @@ impl LinkHandle {
             let span = error_span!("link", name = plan.name);
             let news = News { link: plan.name.clone(), sender: news };
             runtime.block_on(run(plan, prompter, stopped, news).instrument(span));
+            // A question at the terminal that nobody answers must not hold up the end.
+            runtime.shutdown_background();
         })?;
         Ok(Self { name, stop, thread })
     }
