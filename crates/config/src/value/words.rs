@@ -67,7 +67,7 @@ words! {
     }
 
     /// What happens with a host key that is not known yet: `StrictHostKeyChecking` of `ssh_config(5)`. A changed key
-    /// is refused by all but `no`.
+    /// is always refused, also with `no`, where OpenSSH would connect and open no tunnel.
     pub enum StrictHostKeyChecking {
         /// It is refused.
         Yes = "yes",
@@ -76,7 +76,7 @@ words! {
         /// The user decides at the terminal; without one it is refused.
         #[default]
         Ask = "ask",
-        /// It is added, and a changed one is let pass.
+        /// It is added.
         No = "no",
     }
 
