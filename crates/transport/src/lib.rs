@@ -4,6 +4,7 @@ mod algorithms;
 pub mod client;
 pub mod link;
 pub mod server;
+mod tcp;
 pub mod trust;
 pub mod tunnel;
 

@@ -11,6 +11,7 @@ use tokio::time::sleep_until;
 
 use super::eyeballs::{Race, Step};
 use super::{AddressFamily, Attempt, ConnectError, Options};
+use crate::tcp;
 
 /// Connects to the first address that answers. `deadline` covers name and connection.
 pub(super) async fn dial(
@@ -103,13 +104,8 @@ async fn attempt(address: SocketAddr, from: Option<SocketAddr>) -> io::Result<Tc
         socket.bind(from).map_err(|error| io::Error::new(error.kind(), format!("bind-address: {error}")))?;
     }
     let stream = socket.connect(address).await?;
-    tune(&stream)?;
+    tcp::tune(&stream)?;
     Ok(stream)
-}
-
-/// Socket options of a connection that carries frames.
-fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)
 }
 
 impl AddressFamily {

@@ -8,8 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-/// What the kernel holds unsent, in bytes. More would stand in a queue that nothing manages.
-const NOT_SENT_LOW_WATER: u32 = 128 << 10;
+use crate::tcp;
 
 /// A connection that tells when the session has begun to shut it down: russh then waits for the client to close its
 /// side, for as long as that takes.
@@ -22,10 +21,7 @@ pub(super) struct Socket {
 impl Socket {
     /// Must be called within the runtime that is to serve it.
     pub(super) fn new(stream: StdStream) -> io::Result<(Self, Arc<Notify>)> {
-        let options = socket2::SockRef::from(&stream);
-        options.set_tcp_nodelay(true)?;
-        options.set_keepalive(true)?;
-        options.set_tcp_notsent_lowat(NOT_SENT_LOW_WATER)?;
+        tcp::tune(&stream)?;
         let closing = Arc::new(Notify::new());
         Ok((Self { stream: TcpStream::from_std(stream)?, closing: Arc::clone(&closing) }, closing))
     }
