@@ -54,7 +54,8 @@ say "tests"
 log=$(mktemp)
 trap 'rm -f "$log" ${policy:+"$policy"}' EXIT
 status=0
-cargo test --workspace --locked --no-fail-fast -- "$@" 2>&1 | tee "$log" || status=$?
+# Whoever runs this in the background has SIGINT ignored, and tests that send it would wait for ever.
+env --default-signal=INT,QUIT cargo test --workspace --locked --no-fail-fast -- "$@" 2>&1 | tee "$log" || status=$?
 
 # The runner's own counts, one line for each test binary, summed.
 awk -v status="$status" '
