@@ -94,6 +94,9 @@ impl Outbound {
         turn.send_waiting()?;
         let more = turn.take_from(device)?;
         turn.send_waiting()?;
+        if turn.has_waiting() && !turn.has_room() {
+            turn.outbound.pace.exhausted();
+        }
         if let Some(error) = turn.failed.take() {
             return Err(error.into());
         }

@@ -3,14 +3,16 @@ use std::time::{Duration, Instant};
 /// How many encrypted bytes may wait for the socket: enough that it never runs dry, and no more, for what waits there
 /// can no longer be reordered, marked or dropped.
 ///
-/// While the socket takes everything at once the budget grows, since then nothing waits. Once it does not, the rate at
-/// which it takes bytes is known, and the budget is what it takes in [`AHEAD`].
+/// While the socket takes everything at once, and more could have been given to it, the budget grows. Once it does not,
+/// the rate at which it takes bytes is known, and the budget is what it takes in [`AHEAD`].
 #[derive(Debug, Clone)]
 pub(super) struct Pace {
     budget: usize,
     /// Bytes per second that a socket with a backlog took; 0 until known.
     rate: f64,
     written: u64,
+    /// The budget kept something waiting since the last turn.
+    exhausted: bool,
     window: Option<Window>,
 }
 
@@ -32,7 +34,7 @@ const FIRST: usize = 64 * 1024;
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { budget: FIRST, rate: 0.0, written: 0, window: None }
+        Self { budget: FIRST, rate: 0.0, written: 0, exhausted: false, window: None }
     }
 }
 
@@ -52,12 +54,20 @@ impl Pace {
         self.written += bytes as u64;
     }
 
+    /// There was more to give than the budget allowed.
+    pub(super) fn exhausted(&mut self) {
+        self.exhausted = true;
+    }
+
     /// A turn begins with `unsent` bytes left of what was given.
     pub(super) fn observe(&mut self, now: Instant, unsent: usize) {
         let taken = self.written.saturating_sub(unsent as u64);
+        let exhausted = std::mem::take(&mut self.exhausted);
         if unsent == 0 {
             self.window = None;
-            self.budget = (self.budget + self.budget / 4).min(MOST);
+            if exhausted {
+                self.budget = (self.budget + self.budget / 4).min(MOST);
+            }
             return;
         }
         let Some(window) = self.window else {

@@ -12,6 +12,7 @@ fn settle(bytes_per_second: f64, seconds: f64) -> usize {
         pace.observe(now, unsent as usize);
         let room = pace.budget().saturating_sub(unsent as usize);
         pace.wrote(room);
+        pace.exhausted();
         unsent += room as f64;
     }
     pace.budget()
@@ -42,7 +43,20 @@ fn the_budget_recovers_when_the_path_does() {
     }
     assert!(pace.is_slow());
     for _ in 0..20 {
+        pace.exhausted();
         pace.observe(now, 0);
     }
     assert_eq!(pace.budget(), MOST);
+}
+
+/// Else the first bulk transfer after months of pings would find the largest budget on a path that may be slow.
+#[test]
+fn an_idle_link_learns_nothing() {
+    let mut pace = Pace::default();
+    let now = Instant::now();
+    for _ in 0..1000 {
+        pace.wrote(100);
+        pace.observe(now, 0);
+    }
+    assert_eq!(pace.budget(), FIRST);
 }
