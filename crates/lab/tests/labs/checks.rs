@@ -161,7 +161,9 @@ fn a_daemon_that_ends_is_the_reason() {
 }
 
 fn a_daemon_that_ends_badly_is_warned_about() {
-    let outcome = run(&with_stub("fail", "{from: left, ping: 192.0.2.2}")).unwrap();
+    // A check that takes a second, so that the stub is there when it is told to end.
+    let check = "{from: left, throughput: 192.0.2.2, to: right, seconds: 1}";
+    let outcome = run(&with_stub("fail", check)).unwrap();
     assert!(outcome.passed(), "{outcome:#?}");
     assert_eq!(outcome.warnings, ["the daemon of right ended badly, exit status: 3"]);
     assert!(outcome.logs.is_empty());
