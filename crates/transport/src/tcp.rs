@@ -1,16 +1,69 @@
-//! Options of a TCP connection that carries frames, in either role.
+//! The TCP connection that carries frames, in either role.
+
+#[allow(unsafe_code)]
+mod info;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-/// What the kernel may hold unsent, in bytes. More would stand in a queue that nothing manages; less costs a fast path
-/// its full rate.
-const NOT_SENT_LOW_WATER: u32 = 64 << 10;
+/// What the kernel may hold unsent at first, in bytes. More would stand in a queue that nothing manages; less costs a
+/// fast path its full rate.
+const LOW_WATER: u32 = 64 << 10;
+
+/// How old what is known of the path may be.
+const FRESH: Duration = Duration::from_millis(10);
 
 /// No waiting for more to send, a probe when nothing has come for long, and a short queue in the kernel.
 pub(crate) fn tune(stream: &impl AsFd) -> io::Result<()> {
     let options = socket2::SockRef::from(stream);
     options.set_tcp_nodelay(true)?;
     options.set_keepalive(true)?;
-    options.set_tcp_notsent_lowat(NOT_SENT_LOW_WATER)
+    options.set_tcp_notsent_lowat(LOW_WATER)
+}
+
+/// The path of a session's connection, as the kernel sees it. It outlives neither of them: the connection is closed when
+/// the session ends, whoever still has this.
+#[derive(Debug)]
+pub(crate) struct Path {
+    /// `None` for a session within another one, or through a command: nothing is known of those.
+    socket: Option<OwnedFd>,
+    low_water: u32,
+    round_trip: Duration,
+    asked: Option<Instant>,
+}
+
+impl Path {
+    pub(crate) fn of(stream: &impl AsFd) -> Self {
+        // Without a second descriptor the path is merely unknown.
+        Self { socket: stream.as_fd().try_clone_to_owned().ok(), ..Self::unknown() }
+    }
+
+    pub(crate) fn unknown() -> Self {
+        Self { socket: None, low_water: LOW_WATER, round_trip: Duration::ZERO, asked: None }
+    }
+
+    /// The smoothed round-trip time; zero while it is unknown.
+    pub(crate) fn round_trip(&mut self, now: Instant) -> Duration {
+        let is_fresh = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < FRESH);
+        if let Some(socket) = &self.socket
+            && !is_fresh
+        {
+            self.asked = Some(now);
+            self.round_trip = info::round_trip(socket).unwrap_or_default();
+        }
+        self.round_trip
+    }
+
+    /// Bounds what the kernel holds unsent, in bytes. Small steps are left out, as each costs a system call.
+    pub(crate) fn set_low_water(&mut self, bytes: u32) {
+        let Some(socket) = &self.socket else { return };
+        if bytes.abs_diff(self.low_water) * 4 <= self.low_water {
+            return;
+        }
+        self.low_water = bytes;
+        if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(bytes) {
+            tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
 use super::proxy_command::CommandStream;
+use crate::tcp::Path;
 
 /// A connection of one of the kinds there are.
 pub(super) enum Stream {
@@ -21,6 +22,16 @@ pub(super) enum Stream {
     /// A `direct-tcpip` channel of a jump host.
     Channel(ChannelStream<Msg>),
     Command(CommandStream),
+}
+
+impl Stream {
+    /// What the kernel knows of the way to the server.
+    pub(super) fn path(&self) -> Path {
+        match self {
+            Self::Tcp(stream) => Path::of(stream),
+            Self::Channel(_) | Self::Command(_) => Path::unknown(),
+        }
+    }
 }
 
 /// The stream as the session holds it: it ends with its [`Lifeline`], and shows how the peer began.

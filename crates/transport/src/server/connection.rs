@@ -18,6 +18,7 @@ use super::log::printable;
 use super::reception::Service;
 use super::socket::Socket;
 use super::{Event, OpenedTunnel, Peer, SessionEnd, SessionId, TunnelEnd};
+use crate::tcp::Path;
 use crate::tunnel::{self, Dialect};
 
 /// How long a client may take to close its side once the connection is being shut down.
@@ -74,6 +75,7 @@ impl Connection {
             Arc::clone(&self.service),
             self.session,
             self.address,
+            Path::of(&self.stream),
             Arc::clone(&open),
             notices_sender,
             ends_sender,

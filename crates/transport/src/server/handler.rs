@@ -19,6 +19,7 @@ use super::log::printable;
 use super::policy::{self, Refusal, Wanted};
 use super::reception::Service;
 use super::{DeviceRefused, DeviceRequest, OpenedTunnel, Peer, SessionId};
+use crate::tcp::Path;
 use crate::trust::Offered;
 use crate::tunnel::{self, Counters, Lease, Tunnels};
 
@@ -71,11 +72,12 @@ impl SessionHandler {
         service: Arc<Service>,
         session: SessionId,
         address: SocketAddr,
+        path: Path,
         open: OpenCount,
         notices: mpsc::UnboundedSender<Notice>,
         ends: mpsc::UnboundedSender<tunnel::Event>,
     ) -> Self {
-        let (tunnels, _) = Tunnels::new(ends);
+        let (tunnels, _) = Tunnels::new(path, ends);
         Self { service, session, address, offers: 0, credential: None, peer: None, tunnels, open, notices }
     }
 

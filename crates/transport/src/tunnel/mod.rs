@@ -4,8 +4,10 @@
 //! `russh_channels::tunnel`): data in place, datagrams on demand, no task and no queue between device and cipher.
 
 mod counters;
+mod flight;
 mod inbound;
 mod lease;
+mod line;
 mod opening;
 mod outbound;
 mod pace;
@@ -21,18 +23,21 @@ use russh_channels::tunnel::TunnelWriter;
 use tapline_frame::{Offloads, records};
 use tokio::sync::{mpsc, oneshot};
 
+use line::Line;
 use opening::Opening;
 use port::{Port, SendError};
+
+use crate::tcp::Path;
 
 pub use counters::{Counter, Counters, Flow};
 pub use lease::Lease;
 pub use opening::{Established, NativePolicy, OpenTunnelError, TunnelRequest};
 pub use port::{Dialect, PortError};
-pub use window::{ReceiveWindow, surcharge};
 
 /// The channels of one session, and the devices they lead to.
 #[derive(Debug)]
 pub struct Tunnels {
+    line: Line,
     ports: Vec<Port>,
     opening: Vec<Opening>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -72,9 +77,10 @@ enum Command {
 }
 
 impl Tunnels {
-    pub fn new(events: mpsc::UnboundedSender<Event>) -> (Self, TunnelHandle) {
+    pub(crate) fn new(path: Path, events: mpsc::UnboundedSender<Event>) -> (Self, TunnelHandle) {
         let (sender, commands) = mpsc::unbounded_channel();
         let tunnels = Self {
+            line: Line::new(path),
             ports: Vec::new(),
             opening: Vec::new(),
             commands,
@@ -106,11 +112,6 @@ impl Tunnels {
         self.plug(port);
     }
 
-    /// Whether the session carries a tunnel now.
-    pub fn is_idle(&self) -> bool {
-        self.ports.is_empty()
-    }
-
     /// For `russh_channels::tunnel::Tunnels::receive`.
     pub fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
         let port = self.ports.iter_mut().find(|port| port.channel() == channel)?;
@@ -125,9 +126,10 @@ impl Tunnels {
 
     /// For `russh_channels::tunnel::Tunnels::received_batch`.
     pub fn received_batch(&mut self) {
+        self.line.read();
         let mut failed = None;
         for port in &mut self.ports {
-            if let Err(error) = port.received_batch() {
+            if let Err(error) = port.received_batch(&mut self.line) {
                 failed = Some((port.channel(), error));
             }
         }
@@ -170,9 +172,10 @@ impl Tunnels {
             opening.ask(out)?;
             self.opening.push(opening);
         }
+        self.line.turn(out.unsent());
         let mut failed = None;
         for port in &mut self.ports {
-            match port.send(out) {
+            match port.send(&mut self.line, out) {
                 Ok(()) => {}
                 Err(SendError::Port(error)) => failed = Some((port.channel(), error)),
                 Err(SendError::Session(error)) => return Err(error),

@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use russh_channels::ChannelId;
 use russh_channels::tunnel::{Room, TunnelWriter};
-use tapline_device::{Device, FrameSink};
+use tapline_device::{Device, FrameSink, MAX_FRAME};
 use tapline_frame::pool::FrameBuf;
 use tapline_frame::queue::{FairQueue, Settings};
 use tapline_frame::segment::{self, Cut};
-use tapline_frame::{Gso, Mode, NetHeader, Offloads, guard, records, tunnel as stock};
+use tapline_frame::{Gso, Mode, NetHeader, Offloads, records, tunnel as stock};
 
-use super::pace::Pace;
-use super::window::surcharge;
+use super::line::Line;
+use super::flight::Bounds;
+use super::window::{SendWindow, surcharge};
 use super::{Counters, Dialect};
 
 /// What is on its way to the peer.
@@ -27,9 +28,12 @@ pub(super) struct Outbound {
     queue: FairQueue,
     /// Taken from the queue, and not yet sent for want of room.
     next: Option<FrameBuf>,
+    /// A native peer grants what is good for it.
+    window: Option<SendWindow>,
     /// Records that go before any frame: HELLO, PONG.
     urgent: Vec<u8>,
-    pace: Pace,
+    /// The socket is the bottleneck, so that large frames would keep others waiting.
+    is_slow: bool,
     counted_drops: u64,
 }
 
@@ -39,6 +43,10 @@ const MESSAGE: usize = 160 * 1024;
 const TURN: usize = 64;
 /// PONGs and the like that a peer may make us owe, in bytes.
 const MAX_URGENT: usize = 4096;
+/// What is on its way to a stock peer. It gives window back when 96 KiB are used.
+const TO_STOCK: Bounds = Bounds { least: 256 << 10, most: u32::MAX, gain: 150 };
+/// A message is full when this may not fit in any more, in bytes.
+const LARGEST_RECORD: usize = records::MAX_PREFIX + MAX_FRAME;
 /// A super-frame on a slow path is cut to pieces of this size in bytes, so that others get their turn between them.
 const SLOW_PIECE: usize = 4 * 1024;
 
@@ -51,8 +59,12 @@ impl Outbound {
             takes,
             queue: FairQueue::new(mode, settings),
             next: None,
+            window: match dialect {
+                Dialect::Stock => Some(SendWindow::new(TO_STOCK)),
+                Dialect::Native => None,
+            },
             urgent: Vec::new(),
-            pace: Pace::default(),
+            is_slow: false,
             counted_drops: 0,
         }
     }
@@ -81,21 +93,27 @@ impl Outbound {
         &mut self,
         channel: ChannelId,
         device: &mut dyn Device,
+        line: &mut Line,
         out: &mut TunnelWriter<'_>,
         counters: &Counters,
     ) -> Result<bool, TurnError> {
-        let now = Instant::now();
-        self.pace.observe(now, out.unsent());
+        let now = line.now();
+        self.is_slow = line.pace().is_slow();
+        if let Some(window) = &mut self.window {
+            window.observe(now, line.round_trip());
+        }
         let surcharge = match self.dialect {
             Dialect::Stock => surcharge(out.peer_version()),
             Dialect::Native => 0,
         };
-        let mut turn = Turn { outbound: self, channel, out, counters, now, surcharge, read: 0, failed: None };
+        let blocked = out.unsent() >= line.pace().budget();
+        let mut turn =
+            Turn { outbound: self, channel, line, out, counters, now, surcharge, blocked, read: 0, failed: None };
         turn.send_waiting()?;
         let more = turn.take_from(device)?;
         turn.send_waiting()?;
         if turn.has_waiting() && !turn.has_room() {
-            turn.outbound.pace.exhausted();
+            turn.line.pace().exhausted();
         }
         if let Some(error) = turn.failed.take() {
             return Err(error.into());
@@ -113,7 +131,7 @@ impl Outbound {
         };
         if !takes {
             Some(Cut::Frames)
-        } else if header.gso != Gso::None && self.pace.is_slow() && len > SLOW_PIECE {
+        } else if header.gso != Gso::None && self.is_slow && len > SLOW_PIECE {
             Some(Cut::SuperFrames { max_len: SLOW_PIECE })
         } else {
             None
@@ -159,10 +177,13 @@ pub(super) enum TurnError {
 struct Turn<'a, 'w> {
     outbound: &'a mut Outbound,
     channel: ChannelId,
+    line: &'a mut Line,
     out: &'a mut TunnelWriter<'w>,
     counters: &'a Counters,
     now: Instant,
     surcharge: u32,
+    /// The socket had enough to do before the turn began.
+    blocked: bool,
     read: usize,
     failed: Option<russh_channels::Error>,
 }
@@ -186,6 +207,12 @@ impl Turn<'_, '_> {
     fn take_from(&mut self, device: &mut dyn Device) -> Result<bool, TurnError> {
         while self.read < TURN {
             let before = self.read;
+            if self.has_room() {
+                self.send_waiting()?;
+            } else if !self.blocked {
+                // What this turn has sent goes to the socket first; most often it takes all of it.
+                return Ok(true);
+            }
             let direct = self.has_room() && !self.has_waiting();
             match self.outbound.dialect {
                 Dialect::Native if direct => {
@@ -203,8 +230,8 @@ impl Turn<'_, '_> {
         Ok(true)
     }
 
-    fn has_room(&self) -> bool {
-        self.out.unsent() < self.outbound.pace.budget()
+    fn has_room(&mut self) -> bool {
+        self.out.unsent() < self.line.pace().budget()
     }
 
     fn has_waiting(&self) -> bool {
@@ -241,7 +268,7 @@ impl Turn<'_, '_> {
         })?;
         if sent {
             self.outbound.urgent.clear();
-            self.outbound.pace.wrote(length);
+            self.line.pace().wrote(length);
         }
         Ok(MessageSent { sent: sent || self.read > before, read })
     }
@@ -276,9 +303,16 @@ impl Turn<'_, '_> {
             }
         };
         let Some(room) = self.out.room(self.channel) else { return Ok(Sent::NoRoom) };
-        if prefix.len() + len > room.max_packet as usize {
+        let length = prefix.len() + len;
+        if length > room.max_packet as usize {
             self.counters.send_drops.add(1);
             return Ok(Sent::Never);
+        }
+        let cost = u32::try_from(length).unwrap_or(u32::MAX).saturating_add(self.surcharge);
+        if let Some(window) = &mut self.outbound.window
+            && window.room(room.window) < cost
+        {
+            return Ok(Sent::NoRoom);
         }
         let sent = self.out.datagram(self.channel, self.surcharge, |message| {
             message.extend_from_slice(prefix);
@@ -288,7 +322,10 @@ impl Turn<'_, '_> {
         if !sent {
             return Ok(Sent::NoRoom);
         }
-        self.outbound.pace.wrote(prefix.len() + len);
+        if let Some(window) = &mut self.outbound.window {
+            window.sent(cost);
+        }
+        self.line.pace().wrote(length);
         self.counters.sent.add(1, len);
         Ok(Sent::Yes)
     }
@@ -384,6 +421,6 @@ impl FrameSink for Packer<'_> {
             self.outbound.enqueue(self.now, header, frame, self.counters);
             return false;
         }
-        *self.read < TURN && self.message.len() + guard::ETHERNET_HEADER < self.end
+        *self.read < TURN && self.message.len() + LARGEST_RECORD <= self.end
     }
 }

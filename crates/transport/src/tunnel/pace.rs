@@ -28,6 +28,7 @@ const AHEAD: Duration = Duration::from_millis(2);
 /// A rate is measured over at least this long, as a socket takes bytes in bursts.
 const MEASURED: Duration = Duration::from_millis(10);
 /// One ordinary frame with all that SSH adds, several times: less would cost a system call each.
+const MOST_IN_KERNEL: u32 = 64 * 1024;
 const LEAST: usize = 8 * 1024;
 const MOST: usize = 512 * 1024;
 const FIRST: usize = 64 * 1024;
@@ -47,6 +48,11 @@ impl Pace {
     /// Whether the socket is the bottleneck.
     pub(super) fn is_slow(&self) -> bool {
         self.budget < FIRST
+    }
+
+    /// What the kernel may hold unsent behind that: as much again.
+    pub(super) fn low_water(&self) -> u32 {
+        u32::try_from(self.budget).unwrap_or(u32::MAX).min(MOST_IN_KERNEL)
     }
 
     /// `bytes` were given to the session.

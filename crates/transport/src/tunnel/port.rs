@@ -6,7 +6,9 @@ use russh_channels::ChannelId;
 use russh_channels::tunnel::TunnelWriter;
 use tapline_frame::{Offloads, records, tunnel as stock};
 
+use super::flight::Bounds;
 use super::inbound::{Inbound, InboundError, Said};
+use super::line::Line;
 use super::outbound::{Outbound, TurnError};
 use super::window::ReceiveWindow;
 use super::{Counters, Lease};
@@ -38,11 +40,17 @@ impl Dialect {
         }
     }
 
-    /// The window we grant, in bytes. The device never blocks, so nothing is held in memory for it.
+    /// The window we grant at first, in bytes.
     pub fn window(self) -> u32 {
+        self.receive_bounds().least
+    }
+
+    /// Between which the window we grant moves. The device never blocks, so nothing is held in memory for it.
+    fn receive_bounds(self) -> Bounds {
         match self {
-            Self::Stock => 2 << 20,
-            Self::Native => 16 << 20,
+            // What its sender's buffers hold is a queue that nobody manages, so it gets little more than the path needs.
+            Self::Stock => Bounds { least: 256 << 10, most: 16 << 20, gain: 150 },
+            Self::Native => Bounds { least: 1 << 20, most: 64 << 20, gain: 200 },
         }
     }
 }
@@ -85,7 +93,7 @@ impl Port {
             channel,
             outbound: Outbound::new(mode, dialect, takes),
             inbound: Inbound::new(mode, dialect, device.offloads()),
-            window: ReceiveWindow::new(dialect.window()),
+            window: ReceiveWindow::new(dialect.receive_bounds()),
             device,
             counters,
             fresh: false,
@@ -117,9 +125,9 @@ impl Port {
 
     /// Takes a turn: sends frames until the window is used up or the socket has enough to do, and takes what the device
     /// has either way.
-    pub(super) fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), SendError> {
+    pub(super) fn send(&mut self, line: &mut Line, out: &mut TunnelWriter<'_>) -> Result<(), SendError> {
         self.fresh = false;
-        match self.outbound.turn(self.channel, &mut *self.device, out, &self.counters) {
+        match self.outbound.turn(self.channel, &mut *self.device, line, out, &self.counters) {
             Ok(more) => {
                 self.fresh = more;
                 Ok(())
@@ -141,8 +149,9 @@ impl Port {
     }
 
     /// All that the socket had has been received.
-    pub(super) fn received_batch(&mut self) -> Result<(), PortError> {
+    pub(super) fn received_batch(&mut self, line: &mut Line) -> Result<(), PortError> {
         if std::mem::take(&mut self.received) {
+            self.window.observe(line.now(), line.round_trip());
             self.inbound.batch_ended(&mut *self.device, &self.counters)?;
         }
         Ok(())

@@ -1,0 +1,43 @@
+use std::time::{Duration, Instant};
+
+use super::pace::Pace;
+use crate::tcp::Path;
+
+/// The connection that all tunnels of a session share: how much may wait for it, and what is known of its path.
+#[derive(Debug)]
+pub(super) struct Line {
+    path: Path,
+    pace: Pace,
+    now: Instant,
+}
+
+impl Line {
+    pub(super) fn new(path: Path) -> Self {
+        Self { path, pace: Pace::default(), now: Instant::now() }
+    }
+
+    /// A turn of the session's loop begins with `unsent` bytes left of what was given to the socket.
+    pub(super) fn turn(&mut self, unsent: usize) {
+        self.now = Instant::now();
+        self.pace.observe(self.now, unsent);
+        self.path.set_low_water(self.pace.low_water());
+    }
+
+    /// All that one read of the socket brought has been handled.
+    pub(super) fn read(&mut self) {
+        self.now = Instant::now();
+    }
+
+    /// When the turn began.
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+
+    pub(super) fn pace(&mut self) -> &mut Pace {
+        &mut self.pace
+    }
+
+    pub(super) fn round_trip(&mut self) -> Duration {
+        self.path.round_trip(self.now)
+    }
+}
