@@ -14,7 +14,7 @@ use crate::sshbuffer::SSHBuffer;
 
 /// The buffer's size at first, and the size up to which it grows while reads fill it, in bytes.
 const FIRST_SIZE: usize = 16 * 1024;
-const LARGEST_SIZE: usize = 512 * 1024;
+const LARGEST_SIZE: usize = 256 * 1024;
 /// Room that a read should at least have.
 const LEAST_READ: usize = 4 * 1024;
 

@@ -14,6 +14,9 @@ const LOW_WATER: u32 = 64 << 10;
 /// How old what is known of the path may be.
 const FRESH: Duration = Duration::from_millis(10);
 
+/// What of a round trip may be the hosts' own doing.
+const HOSTS_OWN: Duration = Duration::from_millis(2);
+
 /// No waiting for more to send, a probe when nothing has come for long, and a short queue in the kernel.
 pub(crate) fn tune(stream: &impl AsFd) -> io::Result<()> {
     let options = socket2::SockRef::from(stream);
@@ -43,14 +46,16 @@ impl Path {
         Self { socket: None, low_water: LOW_WATER, round_trip: Duration::ZERO, asked: None }
     }
 
-    /// The smoothed round-trip time; zero while it is unknown.
+    /// The round-trip time, without what scheduling on busy hosts adds to a short one; zero while it is unknown.
     pub(crate) fn round_trip(&mut self, now: Instant) -> Duration {
         let is_fresh = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < FRESH);
         if let Some(socket) = &self.socket
             && !is_fresh
         {
             self.asked = Some(now);
-            self.round_trip = info::round_trip(socket).unwrap_or_default();
+            self.round_trip = info::round_trip(socket).map_or(Duration::ZERO, |time| {
+                time.least.max(time.smoothed.saturating_sub(HOSTS_OWN))
+            });
         }
         self.round_trip
     }

@@ -7,8 +7,15 @@ use std::time::Duration;
 
 use nix::libc;
 
-/// The smoothed round-trip time of a connection..
-pub(super) fn round_trip(socket: &impl AsFd) -> io::Result<Duration> {
+/// Round-trip times of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RoundTrip {
+    pub(super) smoothed: Duration,
+    /// The least of the last minutes.
+    pub(super) least: Duration,
+}
+
+pub(super) fn round_trip(socket: &impl AsFd) -> io::Result<RoundTrip> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes to `info`, which has as many.
@@ -24,10 +31,13 @@ pub(super) fn round_trip(socket: &impl AsFd) -> io::Result<Duration> {
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
-    if (len as usize) < offset_of!(libc::tcp_info, tcpi_rtt) + size_of::<u32>() {
+    if (len as usize) < offset_of!(libc::tcp_info, tcpi_min_rtt) + size_of::<u32>() {
         return Err(io::ErrorKind::Unsupported.into());
     }
     // SAFETY: all of it was zeroed, and any bytes are valid integers.
     let info = unsafe { info.assume_init() };
-    Ok(Duration::from_micros(info.tcpi_rtt.into()))
+    Ok(RoundTrip {
+        smoothed: Duration::from_micros(info.tcpi_rtt.into()),
+        least: Duration::from_micros(info.tcpi_min_rtt.into()),
+    })
 }

@@ -38,7 +38,7 @@ pub(super) struct Outbound {
 }
 
 /// A message carries at most this many bytes of records, so that the first frame of a batch need not wait for the last.
-const MESSAGE: usize = 160 * 1024;
+const MESSAGE: usize = 96 * 1024;
 /// Frames read in one turn before others have theirs.
 const TURN: usize = 64;
 /// PONGs and the like that a peer may make us owe, in bytes.

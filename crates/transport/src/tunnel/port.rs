@@ -50,7 +50,7 @@ impl Dialect {
         match self {
             // What its sender's buffers hold is a queue that nobody manages, so it gets little more than the path needs.
             Self::Stock => Bounds { least: 256 << 10, most: 16 << 20, gain: 150 },
-            Self::Native => Bounds { least: 1 << 20, most: 64 << 20, gain: 200 },
+            Self::Native => Bounds { least: 256 << 10, most: 64 << 20, gain: 200 },
         }
     }
 }
