@@ -1,6 +1,6 @@
 //! From the device to the channel.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use russh_channels::ChannelId;
 use russh_channels::tunnel::{Room, TunnelWriter};
@@ -43,8 +43,9 @@ const MESSAGE: usize = 96 * 1024;
 const TURN: usize = 64;
 /// PONGs and the like that a peer may make us owe, in bytes.
 const MAX_URGENT: usize = 4096;
-/// What is on its way to a stock peer. It gives window back when 96 KiB are used.
-const TO_STOCK: Bounds = Bounds { least: 256 << 10, most: u32::MAX, gain: 150 };
+/// What is on its way to a stock peer: it gives window back when 96 KiB are used, and reads cheaper when much has come.
+const TO_STOCK: Bounds =
+    Bounds { least: 192 << 10, most: u32::MAX, gain: 150, ahead: Duration::from_millis(4) };
 /// A message is full when this may not fit in any more, in bytes.
 const LARGEST_RECORD: usize = records::MAX_PREFIX + MAX_FRAME;
 /// A super-frame on a slow path is cut to pieces of this size in bytes, so that others get their turn between them.

@@ -1,6 +1,7 @@
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use russh_channels::ChannelId;
 use russh_channels::tunnel::TunnelWriter;
@@ -48,9 +49,15 @@ impl Dialect {
     /// Between which the window we grant moves. The device never blocks, so nothing is held in memory for it.
     fn receive_bounds(self) -> Bounds {
         match self {
-            // What its sender's buffers hold is a queue that nobody manages, so it gets little more than the path needs.
-            Self::Stock => Bounds { least: 256 << 10, most: 16 << 20, gain: 150 },
-            Self::Native => Bounds { least: 256 << 10, most: 64 << 20, gain: 200 },
+            // What its sender's buffers hold is a queue that nobody manages, so it gets little more than the path needs,
+            // and enough that one turn of its loop after the other finds something to do.
+            Self::Stock => Bounds {
+                least: 192 << 10,
+                most: 16 << 20,
+                gain: 150,
+                ahead: Duration::from_millis(8),
+            },
+            Self::Native => Bounds { least: 256 << 10, most: 64 << 20, gain: 200, ahead: Duration::ZERO },
         }
     }
 }
