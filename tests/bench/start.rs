@@ -67,8 +67,9 @@ struct Question {
 
 impl Question {
     fn new(client: &Namespace, server: &Namespace) -> Self {
-        let [client, server] = [client, server].map(|host| {
-            let socket = host.enter(|| UdpSocket::bind(("0.0.0.0", PORT))).unwrap();
+        // The client hears its own broadcast too, on the port that it is sent to.
+        let [client, server] = [(client, 0), (server, PORT)].map(|(host, port)| {
+            let socket = host.enter(|| UdpSocket::bind(("0.0.0.0", port))).unwrap();
             socket.set_nonblocking(true).unwrap();
             socket.set_broadcast(true).unwrap();
             socket

@@ -60,7 +60,7 @@ struct Batch {
 
 impl Batch {
     fn new(datagram: Datagram) -> Self {
-        let buffers = vec![Vec::with_capacity(datagram.payload); BATCH];
+        let buffers = vec![Vec::new(); BATCH];
         Self { datagram, buffers, headers: MultiHeaders::preallocate(BATCH, None) }
     }
 
