@@ -76,6 +76,7 @@ fn run(options: &Options, congestion: Congestion) -> io::Result<Results> {
         for measure in options.measures() {
             for subject in options.subjects().into_iter().filter(|subject| measure.suits(*subject)) {
                 if interrupt.is_raised() {
+                    results.add_failure(format!("round {round}: interrupted before {measure} {subject}"));
                     break 'rounds;
                 }
                 bench.measure(round, measure, subject, &mut results);

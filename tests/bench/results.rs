@@ -51,7 +51,7 @@ impl Results {
         self.rows[index].subjects.entry(subject).or_default().0.push(value);
     }
 
-    /// A measure that gave nothing in one round.
+    /// What was to be measured and was not.
     pub(crate) fn add_failure(&mut self, what: String) {
         self.failures.push(what);
     }

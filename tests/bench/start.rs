@@ -58,8 +58,8 @@ impl Starting {
     }
 }
 
-/// Asks by broadcast, which needs no ARP: a request that is lost before the link is up would be repeated only a second
-/// later, and that second would be measured.
+/// Asks and answers by broadcast, which needs no ARP: a request that is lost before the link is up would be repeated only
+/// a second later, and what a server remembers of the client's former tap would be believed for longer still.
 struct Question {
     client: UdpSocket,
     server: UdpSocket,
@@ -83,7 +83,7 @@ impl Question {
         // Without a link there is no route, or no carrier.
         let _ = self.client.send_to(&byte, (OVERLAY_BROADCAST, PORT));
         while let Ok((_, from)) = self.server.recv_from(&mut byte) {
-            let _ = self.server.send_to(&byte, from);
+            let _ = self.server.send_to(&byte, (OVERLAY_BROADCAST, from.port()));
         }
         self.client.recv(&mut byte).is_ok()
     }
