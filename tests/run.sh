@@ -10,32 +10,9 @@ cd "$(dirname "$0")/.."
 
 say() { printf '== %s\n' "$*" >&2; }
 
-# Package, and a program by which to see that it is there.
-needed=(
-    openssh-server:/usr/sbin/sshd openssh-client:ssh iproute2:ip iputils-ping:ping radvd:radvd iperf3:iperf3
-    tcpdump:tcpdump ethtool:ethtool nftables:nft procps:sysctl
-)
-missing=()
-for pair in "${needed[@]}"; do
-    PATH=$PATH:/usr/sbin:/sbin command -v "${pair#*:}" >/dev/null || missing+=("${pair%%:*}")
-done
-if ((${#missing[@]})); then
-    say "installing ${missing[*]}"
-    if ((EUID != 0)); then
-        echo "tests/run.sh: ${missing[*]} missing; run as root, or: apt-get install ${missing[*]}" >&2
-        exit 1
-    fi
-    export DEBIAN_FRONTEND=noninteractive
-    # Nothing that comes with a package is to start on this host.
-    policy=/usr/sbin/policy-rc.d
-    if [[ ! -e $policy ]]; then
-        printf '#!/bin/sh\nexit 101\n' >"$policy"
-        chmod 755 "$policy"
-        trap 'rm -f "$policy"' EXIT
-    fi
-    apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-fi
+. tests/packages.bash
+install_missing openssh-server:/usr/sbin/sshd openssh-client:ssh iproute2:ip iputils-ping:ping radvd:radvd \
+    iperf3:iperf3 tcpdump:tcpdump ethtool:ethtool nftables:nft procps:sysctl
 export PATH=$PATH:/usr/sbin:/sbin
 
 if cargo fmt --version >/dev/null 2>&1; then
@@ -52,7 +29,7 @@ cargo build --quiet --workspace --locked
 
 say "tests"
 log=$(mktemp)
-trap 'rm -f "$log" ${policy:+"$policy"}' EXIT
+trap 'rm -f "$log"' EXIT
 status=0
 # Whoever runs this in the background has SIGINT ignored, and tests that send it would wait for ever.
 env --default-signal=INT,QUIT cargo test --workspace --locked --no-fail-fast -- "$@" 2>&1 | tee "$log" || status=$?

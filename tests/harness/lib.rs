@@ -23,5 +23,5 @@ pub use namespace::{Namespace, veth};
 pub use openssh::{Ssh, Sshd, sshd};
 pub use process::Process;
 pub use requirements::are_met;
-pub use tapline::{connect, run, tapline};
+pub use tapline::{connect, example, run, tapline};
 pub use wait::{PATIENCE, eventually, wait_until};

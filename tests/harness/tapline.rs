@@ -47,13 +47,20 @@ pub fn connect(host: &Namespace, key: &Path, words: &str) -> Process {
     host.start("tapline connect", &mut command)
 }
 
+/// An example program of the workspace, from the same build as the test.
+pub fn example(name: &str) -> Command {
+    Command::new(built(&format!("examples/{name}")))
+}
+
 fn binary() -> PathBuf {
-    if let Some(path) = env::var_os("TAPLINE_BIN") {
-        return path.into();
-    }
-    let test = env::current_exe().unwrap();
-    // target/PROFILE/deps/TEST and target/PROFILE/tapline
-    let path = test.parent().and_then(Path::parent).unwrap().join("tapline");
-    assert!(path.exists(), "{} is missing: run cargo build first, or set TAPLINE_BIN", path.display());
-    path
+    env::var_os("TAPLINE_BIN").map_or_else(|| built("tapline"), PathBuf::from)
+}
+
+/// A file of the build directory that this program was built into: `target/PROFILE/PROGRAM`, or
+/// `target/PROFILE/deps/TEST`.
+fn built(file: &str) -> PathBuf {
+    let own = env::current_exe().unwrap();
+    let places = own.ancestors().skip(1).take(2).map(|directory| directory.join(file));
+    let found = places.into_iter().find(|path| path.exists());
+    found.unwrap_or_else(|| panic!("{file} is missing beside {}: build it first", own.display()))
 }
