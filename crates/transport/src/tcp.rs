@@ -7,6 +7,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+pub(crate) use info::PathState;
+
 /// What the kernel may hold unsent at first, in bytes. More would stand in a queue that nothing manages; less costs a
 /// fast path its full rate.
 const LOW_WATER: u32 = 64 << 10;
@@ -49,15 +51,18 @@ impl Path {
     /// The round-trip time, without what scheduling on busy hosts adds to a short one; zero while it is unknown.
     pub(crate) fn round_trip(&mut self, now: Instant) -> Duration {
         let is_fresh = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < FRESH);
-        if let Some(socket) = &self.socket
-            && !is_fresh
-        {
+        if !is_fresh {
             self.asked = Some(now);
-            self.round_trip = info::round_trip(socket).map_or(Duration::ZERO, |time| {
-                time.least.max(time.smoothed.saturating_sub(HOSTS_OWN))
-            });
+            self.look();
         }
         self.round_trip
+    }
+
+    /// Asks the kernel. `None` if nothing is known.
+    pub(crate) fn look(&mut self) -> Option<PathState> {
+        let state = info::read(self.socket.as_ref()?).ok()?;
+        self.round_trip = state.least.max(state.smoothed.saturating_sub(HOSTS_OWN));
+        Some(state)
     }
 
     /// Bounds what the kernel holds unsent, in bytes. Small steps are left out, as each costs a system call.

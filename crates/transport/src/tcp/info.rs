@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use nix::libc;
 
-/// Round-trip times of a connection.
+/// What the kernel knows of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RoundTrip {
-    pub(super) smoothed: Duration,
-    /// The least of the last minutes.
-    pub(super) least: Duration,
+pub(crate) struct PathState {
+    /// Smoothed round-trip time.
+    pub(crate) smoothed: Duration,
+    /// The least round-trip time of the last minutes.
+    pub(crate) least: Duration,
+    /// Bytes that were written and have not been sent.
+    pub(crate) unsent: usize,
 }
 
-pub(super) fn round_trip(socket: &impl AsFd) -> io::Result<RoundTrip> {
+pub(super) fn read(socket: &impl AsFd) -> io::Result<PathState> {
     let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
     let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes to `info`, which has as many.
@@ -36,8 +39,9 @@ pub(super) fn round_trip(socket: &impl AsFd) -> io::Result<RoundTrip> {
     }
     // SAFETY: all of it was zeroed, and any bytes are valid integers.
     let info = unsafe { info.assume_init() };
-    Ok(RoundTrip {
+    Ok(PathState {
         smoothed: Duration::from_micros(info.tcpi_rtt.into()),
         least: Duration::from_micros(info.tcpi_min_rtt.into()),
+        unsent: info.tcpi_notsent_bytes as usize,
     })
 }

@@ -19,8 +19,12 @@ impl Line {
     /// A turn of the session's loop begins with `unsent` bytes left of what was given to the socket.
     pub(super) fn turn(&mut self, unsent: usize) {
         self.now = Instant::now();
-        self.pace.observe(self.now, unsent);
-        self.path.set_low_water(self.pace.low_water());
+        if self.pace.is_due(self.now) {
+            // Without a view into the kernel, a socket that does not take everything is what tells of a slow path.
+            let in_kernel = self.path.look().map_or(0, |state| state.unsent);
+            self.pace.observe(self.now, unsent + in_kernel, unsent + in_kernel > 0);
+            self.path.set_low_water(self.pace.low_water());
+        }
     }
 
     /// All that one read of the socket brought has been handled.
@@ -37,6 +41,7 @@ impl Line {
         &mut self.pace
     }
 
+    /// The round-trip time of the path; zero while it is unknown.
     pub(super) fn round_trip(&mut self) -> Duration {
         self.path.round_trip(self.now)
     }

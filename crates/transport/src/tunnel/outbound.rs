@@ -247,10 +247,11 @@ impl Turn<'_, '_> {
         let nothing = MessageSent { sent: false, read: Ok(0) };
         let Some(Room { window, max_packet }) = self.out.room(self.channel) else { return Ok(nothing) };
         let limit = MESSAGE.min(window as usize).min(max_packet as usize);
-        let Outbound { urgent, .. } = &mut *self.outbound;
-        if urgent.len() > limit {
+        if self.outbound.urgent.len() > limit {
             return Ok(nothing);
         }
+        // On a slow path a message of many frames would be a queue by itself.
+        let enough = self.line.pace().budget().saturating_sub(self.out.unsent());
         let mut length = 0;
         let mut read = Ok(0);
         let before = self.read;
@@ -260,7 +261,15 @@ impl Turn<'_, '_> {
             let start = message.len();
             message.extend_from_slice(&outbound.urgent);
             let mut packer =
-                Packer { outbound, counters, now, end: start + limit, message, read: frames_read };
+                Packer {
+                outbound,
+                counters,
+                now,
+                end: start + limit,
+                enough: start + enough.min(limit),
+                message,
+                read: frames_read,
+            };
             match device {
                 Some(device) => read = device.read_batch(&mut packer),
                 None => packer.pack_waiting(),
@@ -385,12 +394,14 @@ struct Packer<'a> {
     message: &'a mut Vec<u8>,
     /// The longest the message's buffer may become.
     end: usize,
+    /// A message of this length gets no further frame.
+    enough: usize,
     read: &'a mut usize,
 }
 
 impl Packer<'_> {
     fn pack_waiting(&mut self) {
-        loop {
+        while self.message.len() < self.enough {
             let waiting = self.outbound.next.take();
             let Some(frame) = waiting.or_else(|| self.outbound.queue.dequeue(self.now)) else { return };
             if !self.pack(&frame.header, frame.bytes()) {
@@ -422,6 +433,6 @@ impl FrameSink for Packer<'_> {
             self.outbound.enqueue(self.now, header, frame, self.counters);
             return false;
         }
-        *self.read < TURN && self.message.len() + LARGEST_RECORD <= self.end
+        *self.read < TURN && self.message.len() < self.enough && self.message.len() + LARGEST_RECORD <= self.end
     }
 }

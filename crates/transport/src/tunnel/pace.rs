@@ -1,41 +1,46 @@
 use std::time::{Duration, Instant};
 
-/// How many encrypted bytes may wait for the socket: enough that it never runs dry, and no more, for what waits there
-/// can no longer be reordered, marked or dropped.
+/// How many encrypted bytes may wait for the socket, and as many again in the kernel until they are sent: enough that the
+/// path never runs dry, and no more, for what waits there can no longer be reordered, marked or dropped.
 ///
-/// While the socket takes everything at once, and more could have been given to it, the budget grows. Once it does not,
+/// While the path takes everything at once, and more could have been given to it, the budget grows. Once it does not,
 /// the rate at which it takes bytes is known, and the budget is what it takes in [`AHEAD`].
 #[derive(Debug, Clone)]
 pub(super) struct Pace {
     budget: usize,
-    /// Bytes per second that a socket with a backlog took; 0 until known.
+    /// Bytes per second that a path with a backlog took; 0 until known.
     rate: f64,
     written: u64,
-    /// The budget kept something waiting since the last turn.
+    /// The budget kept something waiting since the last look.
     exhausted: bool,
-    window: Option<Window>,
+    last: Option<Look>,
 }
 
-/// A stretch of time in which the socket always had a backlog.
 #[derive(Debug, Clone, Copy)]
-struct Window {
-    since: Instant,
-    taken: u64,
+struct Look {
+    at: Instant,
+    /// Bytes that had gone to the network.
+    gone: u64,
+    /// The path was behind.
+    backlog: bool,
 }
 
-/// The time for which the socket has work ahead.
+/// The time for which a slow path has work ahead.
 const AHEAD: Duration = Duration::from_millis(2);
-/// A rate is measured over at least this long, as a socket takes bytes in bursts.
-const MEASURED: Duration = Duration::from_millis(10);
-/// One ordinary frame with all that SSH adds, several times: less would cost a system call each.
-const MOST_IN_KERNEL: u32 = 64 * 1024;
-const LEAST: usize = 8 * 1024;
+/// A rate is measured over at least this long, as a path takes bytes in bursts.
+pub(super) const MEASURED: Duration = Duration::from_millis(10);
+/// Weight of one measurement in the rate.
+const WEIGHT: f64 = 0.25;
+/// Two ordinary frames with all that SSH adds: less would keep the path waiting for our system calls.
+const LEAST: usize = 4 * 1024;
 const MOST: usize = 512 * 1024;
 const FIRST: usize = 64 * 1024;
+/// In the kernel more than this is of no use to any path.
+const MOST_IN_KERNEL: u32 = 64 * 1024;
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { budget: FIRST, rate: 0.0, written: 0, exhausted: false, window: None }
+        Self { budget: FIRST, rate: 0.0, written: 0, exhausted: false, last: None }
     }
 }
 
@@ -45,14 +50,14 @@ impl Pace {
         self.budget
     }
 
-    /// Whether the socket is the bottleneck.
-    pub(super) fn is_slow(&self) -> bool {
-        self.budget < FIRST
-    }
-
-    /// What the kernel may hold unsent behind that: as much again.
+    /// Bytes that the kernel may hold unsent, behind those.
     pub(super) fn low_water(&self) -> u32 {
         u32::try_from(self.budget).unwrap_or(u32::MAX).min(MOST_IN_KERNEL)
+    }
+
+    /// Whether the path is the bottleneck.
+    pub(super) fn is_slow(&self) -> bool {
+        self.budget < FIRST
     }
 
     /// `bytes` were given to the session.
@@ -65,29 +70,30 @@ impl Pace {
         self.exhausted = true;
     }
 
-    /// A turn begins with `unsent` bytes left of what was given.
-    pub(super) fn observe(&mut self, now: Instant, unsent: usize) {
-        let taken = self.written.saturating_sub(unsent as u64);
+    /// Whether it is time for [`Pace::observe`].
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.last.is_none_or(|last| now.saturating_duration_since(last.at) >= MEASURED)
+    }
+
+    /// Of what was given, `waiting` bytes have not gone to the network; with `backlog` the path is why.
+    pub(super) fn observe(&mut self, now: Instant, waiting: usize, backlog: bool) {
+        let look = Look { at: now, gone: self.written.saturating_sub(waiting as u64), backlog };
         let exhausted = std::mem::take(&mut self.exhausted);
-        if unsent == 0 {
-            self.window = None;
+        let Some(last) = self.last.replace(look) else { return };
+        if !backlog {
             if exhausted {
-                self.budget = (self.budget + self.budget / 4).min(MOST);
+                self.budget = (self.budget + self.budget / 2).min(MOST);
             }
             return;
         }
-        let Some(window) = self.window else {
-            self.window = Some(Window { since: now, taken });
-            return;
-        };
-        let elapsed = now.saturating_duration_since(window.since);
-        if elapsed < MEASURED {
+        if !last.backlog {
+            // Only a path that was behind all the time has shown its rate.
             return;
         }
-        let measured = taken.saturating_sub(window.taken) as f64 / elapsed.as_secs_f64();
-        self.rate = if self.rate == 0.0 { measured } else { self.rate * 0.75 + measured * 0.25 };
+        let elapsed = now.saturating_duration_since(last.at).as_secs_f64();
+        let measured = look.gone.saturating_sub(last.gone) as f64 / elapsed.max(f64::MIN_POSITIVE);
+        self.rate = if self.rate == 0.0 { measured } else { self.rate + WEIGHT * (measured - self.rate) };
         self.budget = ((self.rate * AHEAD.as_secs_f64()) as usize).clamp(LEAST, MOST);
-        self.window = Some(Window { since: now, taken });
     }
 }
 
