@@ -15,14 +15,21 @@ fn request(device: memory::MemoryDevice, native: NativePolicy) -> TunnelRequest 
         device: Lease::new(Box::new(device), None),
         remote_unit: Some(5),
         native,
+        bundle: None,
         counters: Arc::new(Counters::default()),
     }
 }
 
 fn open_payload() -> Vec<u8> {
     let mut payload = Vec::new();
-    records::Open { mode: Mode::Ethernet, unit: None, features: Offloads::NONE, mtu: Some(1400) }
-        .encode(&mut payload);
+    records::Open {
+        mode: Mode::Ethernet,
+        unit: None,
+        features: Offloads::NONE,
+        bundle: None,
+        mtu: Some(1400),
+    }
+    .encode(&mut payload);
     payload
 }
 
