@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 use crate::attachment::Attachment;
-use crate::queue::Queue;
+use crate::queue::{CarrierSwitch, Queue};
 use crate::{Device, FrameRef, FrameSink, MAX_FRAME, Offloads, Written, ioctl};
 
 /// A tap or tun device of the kernel, or one queue of it; see [`crate::open`] and [`crate::MultiQueue`].
@@ -60,6 +60,14 @@ impl KernelDevice {
     /// no kernel known to Tapline produces.
     pub fn unreadable(&self) -> u64 {
         self.unreadable
+    }
+
+    /// Of a queue of several.
+    pub fn carrier_switch(&self) -> Option<CarrierSwitch> {
+        match &self.part {
+            Part::Whole(_) => None,
+            Part::Queue(queue) => Some(queue.carrier_switch()),
+        }
     }
 
     fn attachment(&self) -> &Attachment {
@@ -173,7 +181,7 @@ impl Device for KernelDevice {
     /// # Errors
     /// The interface is gone, or the kernel is older than 5.0.
     fn set_carrier(&mut self, up: bool) -> io::Result<()> {
-        match &mut self.part {
+        match &self.part {
             Part::Whole(attachment) => ioctl::set_carrier(&attachment.tun, up),
             Part::Queue(queue) => queue.set_carrier(up),
         }

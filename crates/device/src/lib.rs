@@ -19,7 +19,7 @@ use tapline_frame::{Mode, NetHeader};
 pub use kernel::KernelDevice;
 pub use limits::{MAX_FRAME, MIN_ETHERNET_FRAME};
 pub use open::{OffloadPolicy, OpenError, OpenRequest, Unit, open};
-pub use queue::MultiQueue;
+pub use queue::{CarrierSwitch, MultiQueue};
 pub use tapline_frame::Offloads;
 
 /// A network device as the transport sees it: frames in, frames out, never blocking.

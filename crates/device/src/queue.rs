@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tapline_frame::Mode;
 
@@ -20,12 +21,20 @@ pub struct MultiQueue {
     shared: Arc<Shared>,
 }
 
+/// Switches the carrier of one queue from another thread than the one that has the device.
+#[derive(Debug, Clone)]
+pub struct CarrierSwitch(Weak<End>);
+
 /// One queue of a [`MultiQueue`].
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub(crate) struct Queue(Arc<End>);
+
+#[derive(Debug)]
+struct End {
     tun: Arc<File>,
     shared: Arc<Shared>,
-    takes_part: bool,
+    /// Changed while [`Shared::taking_part`] is held.
+    takes_part: AtomicBool,
 }
 
 /// What the queues of an interface have in common.
@@ -75,48 +84,68 @@ impl MultiQueue {
     pub fn queue(&self) -> Result<KernelDevice, OpenError> {
         let Shared { writer, mode, offloads, .. } = &*self.shared;
         let tun = Arc::new(attach_queue(*mode, writer)?);
-        let queue = Queue { tun, shared: Arc::clone(&self.shared), takes_part: false };
-        Ok(KernelDevice::of_queue(queue, *mode, *offloads))
+        let end = End { tun, shared: Arc::clone(&self.shared), takes_part: AtomicBool::new(false) };
+        Ok(KernelDevice::of_queue(Queue(Arc::new(end)), *mode, *offloads))
+    }
+}
+
+impl CarrierSwitch {
+    /// As [`crate::Device::set_carrier`]. Does nothing once the device is gone.
+    ///
+    /// # Errors
+    /// The interface is gone.
+    pub fn set(&self, up: bool) -> io::Result<()> {
+        self.0.upgrade().map_or(Ok(()), |end| end.set_carrier(up))
     }
 }
 
 impl Queue {
     /// The interface, and the file to write to.
     pub(crate) fn attachment(&self) -> &Attachment {
-        &self.shared.writer
+        &self.0.shared.writer
     }
 
     /// The file to read from.
     pub(crate) fn file(&self) -> &Arc<File> {
-        &self.tun
+        &self.0.tun
     }
 
-    /// # Errors
-    /// The interface is gone, or the kernel is older than 5.0.
-    pub(crate) fn set_carrier(&mut self, up: bool) -> io::Result<()> {
-        if self.takes_part == up {
-            return Ok(());
-        }
-        // Held throughout, so that the carrier is what the last change of any queue makes it.
-        let mut taking_part = self.shared.taking_part();
-        if up {
-            ioctl::set_queue(&self.tun, true)?;
-            self.takes_part = true;
-            *taking_part += 1;
-            // The kernel refuses a carrier without a queue.
-            return if *taking_part == 1 { ioctl::set_carrier(&self.tun, true) } else { Ok(()) };
-        }
-        self.takes_part = false;
-        *taking_part -= 1;
-        let pulled = if *taking_part == 0 { ioctl::set_carrier(&self.tun, false) } else { Ok(()) };
-        ioctl::set_queue(&self.tun, false).and(pulled)
+    pub(crate) fn set_carrier(&self, up: bool) -> io::Result<()> {
+        self.0.set_carrier(up)
+    }
+
+    pub(crate) fn carrier_switch(&self) -> CarrierSwitch {
+        CarrierSwitch(Arc::downgrade(&self.0))
     }
 }
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // The interface may be gone; the queue goes with the file in any case.
+        // The interface may be gone; then the queue is too.
         let _ = self.set_carrier(false);
+    }
+}
+
+impl End {
+    /// # Errors
+    /// The interface is gone, or the kernel is older than 5.0.
+    fn set_carrier(&self, up: bool) -> io::Result<()> {
+        // Held throughout, so that the carrier is what the last change of any queue makes it.
+        let mut taking_part = self.shared.taking_part();
+        if self.takes_part.load(Ordering::Relaxed) == up {
+            return Ok(());
+        }
+        if up {
+            ioctl::set_queue(&self.tun, true)?;
+            self.takes_part.store(true, Ordering::Relaxed);
+            *taking_part += 1;
+            // The kernel refuses a carrier without a queue.
+            return if *taking_part == 1 { ioctl::set_carrier(&self.tun, true) } else { Ok(()) };
+        }
+        self.takes_part.store(false, Ordering::Relaxed);
+        *taking_part -= 1;
+        let pulled = if *taking_part == 0 { ioctl::set_carrier(&self.tun, false) } else { Ok(()) };
+        ioctl::set_queue(&self.tun, false).and(pulled)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
+use std::thread;
 
 use tapline_device::{Device, KernelDevice, MultiQueue, OpenError, OpenRequest, Unit, open};
 use tapline_frame::Mode;
@@ -122,6 +123,12 @@ fn a_queue_without_carrier_leaves_its_flows_to_the_others() {
             let now = placement(&tap.exchange());
             assert!((0..3).all(|queue| now.contains(&queue)), "{now:?}, and at first {placed:?}");
         }
+        // From elsewhere, while the device is in use.
+        let switch = tap.queues[0].carrier_switch().unwrap();
+        thread::spawn(move || switch.set(false).unwrap()).join().unwrap();
+        assert!(!placement(&tap.exchange()).contains(&0));
+        tap.queues[0].set_carrier(true).unwrap();
+        assert!(placement(&tap.exchange()).contains(&0));
         // One that is gone for good.
         tap.queues.pop();
         assert!(!placement(&tap.exchange()).contains(&2));

@@ -5,11 +5,12 @@ mod kept;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use russh_channels::ChannelId;
 use tapline_config::{Accept, Server};
 use tapline_control::InterfaceName;
 use tapline_device::Unit;
 use tapline_transport::server::{
-    DeviceRefused, DeviceRequest, Event, OpenedTunnel, Options, Peer, ServerHandle, TunnelEnd,
+    DeviceRefused, DeviceRequest, Event, OpenedTunnel, Options, Peer, ServerHandle, SessionId, TunnelEnd,
 };
 use tapline_transport::tunnel::Lease;
 use tokio::sync::{mpsc, oneshot};
@@ -49,9 +50,12 @@ struct Acceptance {
     known: BTreeMap<String, Known>,
     /// Links of several connections whose peers the configuration does not name. Each goes with its last connection.
     unnamed: Vec<Kept>,
-    /// How many connections are up, by the interface that they have queues of.
-    up: BTreeMap<String, usize>,
+    /// The connections that are up, by the interface that they have queues of and their place in the link.
+    up: BTreeMap<String, BTreeMap<u8, Tunnel>>,
 }
+
+/// A tunnel of this process.
+type Tunnel = (SessionId, ChannelId);
 
 /// The device of a peer that the configuration names. It stays when the session ends, so that addresses, bridge port
 /// and MAC address are the same when the peer is back.
@@ -250,7 +254,9 @@ impl Acceptance {
     fn hear(&mut self, event: &Event) {
         match event {
             Event::TunnelOpened(tunnel) => self.tell_opened(tunnel),
-            Event::TunnelClosed { peer, device, reason, .. } => self.tell_closed(peer, device, reason),
+            Event::TunnelClosed { peer, channel, device, reason } => {
+                self.tell_closed(peer, *channel, device, reason);
+            }
             Event::Authenticated(_) | Event::Disconnected { .. } => {}
         }
         self.forget_unused();
@@ -262,9 +268,9 @@ impl Acceptance {
         let mut connections = None;
         if let Some(member) = tunnel.bundle {
             let up = self.up.entry(tunnel.device.clone()).or_default();
-            *up += 1;
-            connections = Some(format!("{up}/{}", member.of()));
-            if *up > 1 {
+            up.insert(member.number(), (tunnel.peer.session, tunnel.channel));
+            connections = Some(format!("{}/{}", up.len(), member.of()));
+            if up.len() > 1 {
                 info!(peer, device = tunnel.device, connections, "one connection more");
                 return;
             }
@@ -272,15 +278,22 @@ impl Acceptance {
         info!(peer, device = tunnel.device, channel = tunnel.dialect.channel_type(), connections, "up");
     }
 
-    fn tell_closed(&mut self, peer: &Peer, device: &str, reason: &TunnelEnd) {
-        match self.up.get_mut(device) {
-            Some(up) if *up > 1 => {
-                *up -= 1;
-                info!(peer = peer.name, device, connections = *up, "one connection less: {reason}");
-            }
-            _ => {
+    fn tell_closed(&mut self, peer: &Peer, channel: ChannelId, device: &str, reason: &TunnelEnd) {
+        let closed = (peer.session, channel);
+        let left = self.up.get_mut(device).map(|up| {
+            let had = up.len();
+            up.retain(|_, tunnel| *tunnel != closed);
+            (up.len(), had)
+        });
+        match left {
+            None | Some((0, _)) => {
                 self.up.remove(device);
                 info!(peer = peer.name, device, "down: {reason}");
+            }
+            // One whose place another has taken is no loss.
+            Some((left, had)) if left == had => {}
+            Some((left, _)) => {
+                info!(peer = peer.name, device, connections = left, "one connection less: {reason}");
             }
         }
     }

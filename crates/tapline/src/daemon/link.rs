@@ -45,8 +45,8 @@ pub(crate) enum Persistence {
 pub(crate) enum LinkNews {
     Up,
     Down,
-    /// The link has given up; the text says why.
-    Ended(Option<String>),
+    /// The link has given up, for this reason. One that is told to stop says nothing: another of its name may be there.
+    Ended(String),
 }
 
 /// A running link. Dropping it ends its threads without waiting for them; see [`LinkHandle::stop`].
@@ -137,7 +137,7 @@ impl Connection {
                 LinkAction::Connect => {
                     let turn = tokio::select! {
                         turn = self.place.turn() => turn,
-                        _ = &mut stopped => return self.place.tell(LinkNews::Ended(None)),
+                        _ = &mut stopped => return,
                     };
                     let (home, mut returning) = mpsc::unbounded_channel();
                     let request = TunnelRequest {
@@ -155,20 +155,18 @@ impl Connection {
                         })
                         .await;
                     let Some(returned) = returning.recv().await else {
-                        return self.place.tell(LinkNews::Ended(Some("the device got lost".to_owned())));
+                        return self.place.tell(LinkNews::Ended("the device got lost".to_owned()));
                     };
                     device = returned;
                     pull_carrier(&mut *device);
-                    let Some(Broken { why, severity }) = broken else {
-                        return self.place.tell(LinkNews::Ended(None));
-                    };
+                    let Some(Broken { why, severity }) = broken else { return };
                     let gives_up = match self.persistence {
                         Persistence::Always => false,
                         Persistence::OnceEstablished => !was_up,
                         Persistence::Never => true,
                     };
                     if gives_up {
-                        return self.place.tell(LinkNews::Ended(Some(why)));
+                        return self.place.tell(LinkNews::Ended(why));
                     }
                     warn!("{why}");
                     LinkEvent::Lost(severity)
@@ -180,7 +178,7 @@ impl Connection {
                     );
                     tokio::select! {
                         () = sleep_until(until.into()) => LinkEvent::Timer,
-                        _ = &mut stopped => return self.place.tell(LinkNews::Ended(None)),
+                        _ = &mut stopped => return,
                     }
                 }
                 LinkAction::Wait | LinkAction::Disconnect => return,

@@ -245,9 +245,7 @@ impl Daemon {
                     LinkNews::Down => {}
                     LinkNews::Ended(why) => {
                         self.links.remove(&link);
-                        if let Some(why) = why {
-                            return Err(DaemonError::Link { link, why });
-                        }
+                        return Err(DaemonError::Link { link, why });
                     }
                 },
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tapline_device::{Device, MultiQueue, OffloadPolicy, OpenRequest, Unit};
+use tapline_device::{CarrierSwitch, Device, MultiQueue, OffloadPolicy, OpenRequest, Unit};
 use tapline_frame::Mode;
 use tapline_frame::records::{BundleId, MAX_CHANNELS};
 use tapline_transport::server::{DeviceRefused, DeviceRequest, Peer};
@@ -18,20 +18,26 @@ pub(super) struct Kept {
     name: String,
     mode: Mode,
     source: Source,
-    idle: Vec<Box<dyn Device>>,
     lent: usize,
     home: mpsc::UnboundedSender<Box<dyn Device>>,
     returned: mpsc::UnboundedReceiver<Box<dyn Device>>,
     claim: Claim,
     /// Who had each place of the link last.
-    holders: BTreeMap<u8, Arc<Peer>>,
+    holders: BTreeMap<u8, Holder>,
 }
 
-/// Where devices come from when none is idle.
+/// Where the devices that are lent come from.
 enum Source {
-    /// There is one, and one connection has it.
-    Single,
+    /// There is one, and it may be lent.
+    Single(Option<Box<dyn Device>>),
+    /// A new queue for each, which is closed when it comes home.
     Queues(MultiQueue),
+}
+
+struct Holder {
+    peer: Arc<Peer>,
+    /// Of its queue.
+    carrier: Option<CarrierSwitch>,
 }
 
 /// What a connection has to have in common with those before it to be joined with them. The bundle is the peer's word
@@ -49,29 +55,18 @@ impl Kept {
     /// Opens a device with `unit`: one with queues for a link of several connections.
     pub(super) fn open(request: &DeviceRequest, unit: Unit) -> Result<Self, DeviceRefused> {
         let wanted = OpenRequest { mode: request.mode, unit, name: None, offloads: OffloadPolicy::Probe };
-        let mut idle: Vec<Box<dyn Device>> = Vec::new();
         let (name, source) = if request.bundle.is_some() {
             let interface = MultiQueue::open(&wanted).map_err(refused)?;
             (interface.name().to_owned(), Source::Queues(interface))
         } else {
             let device = tapline_device::open(&wanted).map_err(refused)?;
             let name = device.name().to_owned();
-            idle.push(Box::new(device));
-            (name, Source::Single)
+            (name, Source::Single(Some(Box::new(device))))
         };
         let (home, returned) = mpsc::unbounded_channel();
         let claim = Claim::of(request);
-        Ok(Self {
-            name,
-            mode: request.mode,
-            source,
-            idle,
-            lent: 0,
-            home,
-            returned,
-            claim,
-            holders: BTreeMap::new(),
-        })
+        let mode = request.mode;
+        Ok(Self { name, mode, source, lent: 0, home, returned, claim, holders: BTreeMap::new() })
     }
 
     /// The interface.
@@ -105,10 +100,13 @@ impl Kept {
         if self.lent >= MAX_LENT {
             return Err(DeviceRefused(format!("{} has its old connections still; try again", self.name)));
         }
-        let device = match (self.idle.pop(), &self.source) {
-            (Some(device), _) => device,
-            (None, Source::Queues(interface)) => Box::new(interface.queue().map_err(refused)?),
-            (None, Source::Single) => return Err(DeviceRefused(format!("{} is in use", self.name))),
+        let (device, carrier): (Box<dyn Device>, _) = match &mut self.source {
+            Source::Queues(interface) => {
+                let queue = interface.queue().map_err(refused)?;
+                let carrier = queue.carrier_switch();
+                (Box::new(queue), carrier)
+            }
+            Source::Single(device) => (device.take().ok_or_else(|| self.in_use())?, None),
         };
         self.lent += 1;
         let lease = Lease::new(device, Some(self.home.clone()));
@@ -116,15 +114,22 @@ impl Kept {
             Some(member) => (member.number(), lease.bundled()),
             None => (1, lease),
         };
-        let before = self.holders.insert(place, Arc::clone(&request.peer));
-        Ok((lease, before.filter(|before| before.session != request.peer.session)))
+        let holder = Holder { peer: Arc::clone(&request.peer), carrier };
+        let before = self.holders.insert(place, holder).filter(|before| !before.is(&request.peer));
+        if let Some(carrier) = before.as_ref().and_then(|before| before.carrier.as_ref())
+            && let Err(error) = carrier.set(false)
+        {
+            // At once, and not when its session has ended: the kernel would go on to send flows into a dead connection.
+            tracing::debug!(device = self.name, %error, "cannot take a queue out");
+        }
+        Ok((lease, before.map(|before| before.peer)))
     }
 
     /// The device alone, which nobody keeps.
-    pub(super) fn give_away(mut self) -> Result<Lease, DeviceRefused> {
-        match self.idle.pop() {
-            Some(device) => Ok(Lease::new(device, None)),
-            None => Err(DeviceRefused(format!("{} is in use", self.name))),
+    pub(super) fn give_away(self) -> Result<Lease, DeviceRefused> {
+        match self.source {
+            Source::Single(Some(device)) => Ok(Lease::new(device, None)),
+            Source::Single(None) | Source::Queues(_) => Err(self.in_use()),
         }
     }
 
@@ -144,7 +149,7 @@ impl Kept {
     }
 
     pub(super) fn holders(&self) -> impl Iterator<Item = &Arc<Peer>> {
-        self.holders.values()
+        self.holders.values().map(|holder| &holder.peer)
     }
 
     fn take_in(&mut self) {
@@ -155,7 +160,19 @@ impl Kept {
 
     fn came_home(&mut self, device: Box<dyn Device>) {
         self.lent = self.lent.saturating_sub(1);
-        self.idle.push(device);
+        if let Source::Single(home) = &mut self.source {
+            *home = Some(device);
+        }
+    }
+
+    fn in_use(&self) -> DeviceRefused {
+        DeviceRefused(format!("{} is in use", self.name))
+    }
+}
+
+impl Holder {
+    fn is(&self, peer: &Peer) -> bool {
+        self.peer.session == peer.session
     }
 }
 
