@@ -50,12 +50,16 @@ struct Acceptance {
     known: BTreeMap<String, Known>,
     /// Links of several connections whose peers the configuration does not name. Each goes with its last connection.
     unnamed: Vec<Kept>,
-    /// The connections that are up, by the interface that they have queues of and their place in the link.
-    up: BTreeMap<String, BTreeMap<u8, Tunnel>>,
+    /// Links of several connections that are up, by their interfaces.
+    up: BTreeMap<String, Up>,
 }
 
-/// A tunnel of this process.
-type Tunnel = (SessionId, ChannelId);
+/// The connections of one link that are up.
+#[derive(Default)]
+struct Up {
+    tunnels: BTreeMap<u8, (SessionId, ChannelId)>,
+    of: u8,
+}
 
 /// The device of a peer that the configuration names. It stays when the session ends, so that addresses, bridge port
 /// and MAC address are the same when the peer is back.
@@ -268,9 +272,10 @@ impl Acceptance {
         let mut connections = None;
         if let Some(member) = tunnel.bundle {
             let up = self.up.entry(tunnel.device.clone()).or_default();
-            up.insert(member.number(), (tunnel.peer.session, tunnel.channel));
-            connections = Some(format!("{}/{}", up.len(), member.of()));
-            if up.len() > 1 {
+            up.tunnels.insert(member.number(), (tunnel.peer.session, tunnel.channel));
+            up.of = member.of();
+            connections = Some(up.count());
+            if up.tunnels.len() > 1 {
                 info!(peer, device = tunnel.device, connections, "one connection more");
                 return;
             }
@@ -280,26 +285,31 @@ impl Acceptance {
 
     fn tell_closed(&mut self, peer: &Peer, channel: ChannelId, device: &str, reason: &TunnelEnd) {
         let closed = (peer.session, channel);
-        let left = self.up.get_mut(device).map(|up| {
-            let had = up.len();
-            up.retain(|_, tunnel| *tunnel != closed);
-            (up.len(), had)
-        });
-        match left {
-            None | Some((0, _)) => {
-                self.up.remove(device);
-                info!(peer = peer.name, device, "down: {reason}");
+        if let Some(up) = self.up.get_mut(device) {
+            let before = up.tunnels.len();
+            up.tunnels.retain(|_, tunnel| *tunnel != closed);
+            if up.tunnels.len() == before {
+                // Another has taken its place already.
+                return;
             }
-            // One whose place another has taken is no loss.
-            Some((left, had)) if left == had => {}
-            Some((left, _)) => {
-                info!(peer = peer.name, device, connections = left, "one connection less: {reason}");
+            if !up.tunnels.is_empty() {
+                let connections = up.count();
+                info!(peer = peer.name, device, connections, "one connection less: {reason}");
+                return;
             }
+            self.up.remove(device);
         }
+        info!(peer = peer.name, device, "down: {reason}");
     }
 
     fn forget_unused(&mut self) {
         self.unnamed.retain_mut(|kept| !kept.is_home());
+    }
+}
+
+impl Up {
+    fn count(&self) -> String {
+        format!("{}/{}", self.tunnels.len(), self.of)
     }
 }
 

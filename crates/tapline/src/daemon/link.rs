@@ -225,7 +225,7 @@ impl Connection {
             }
         };
         established();
-        let mut presence = self.place.opened(&tunnel, session.peer_version());
+        let mut presence = self.place.opened(&tunnel.device, tunnel.dialect, session.peer_version());
         loop {
             tokio::select! {
                 ended = session.closed() => return match ended {

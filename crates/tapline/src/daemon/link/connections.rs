@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tapline_frame::records::{BundleId, BundleMember};
-use tapline_transport::tunnel::{Dialect, Established, NativePolicy};
+use tapline_transport::tunnel::{Dialect, NativePolicy};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tracing::{info, warn};
 
@@ -124,16 +124,16 @@ impl Place {
     }
 
     /// The connection's tunnel is open.
-    pub(super) fn opened(&self, tunnel: &Established, peer: &str) -> Presence<'_> {
+    pub(super) fn opened(&self, device: &str, dialect: Dialect, peer: &str) -> Presence<'_> {
         let up = self.link.state().opened();
         let connections = self.link.count(up);
         if up == 1 {
-            info!(device = tunnel.device, channel = tunnel.dialect.channel_type(), peer, connections, "up");
+            info!(device, channel = dialect.channel_type(), peer, connections, "up");
             self.tell(LinkNews::Up);
         } else {
             info!(connections, "one connection more");
         }
-        if tunnel.dialect == Dialect::Stock {
+        if dialect == Dialect::Stock {
             self.is_alone();
         }
         Presence { place: self, joined: false }
@@ -226,3 +226,6 @@ impl fmt::Debug for Place {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
