@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod broken_links;
+mod connections;
 mod host_keys;
 mod kernel_state;
 mod lab;

@@ -10,7 +10,7 @@ use libc::{c_int, c_uint};
 use tapline_frame::{Mode, NetHeader};
 
 use crate::open::{Target, mode_word};
-use crate::{Offloads, OpenError, ioctl};
+use crate::{OffloadPolicy, Offloads, OpenError, ioctl};
 
 /// Dropping it sets an interface that persists back and lets the kernel remove any other.
 #[derive(Debug)]
@@ -26,6 +26,15 @@ pub(crate) struct Attachment {
 pub(crate) enum Header {
     None,
     VirtioNet,
+}
+
+/// How many files may be attached to the interface at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queueing {
+    /// One, and the kernel sees to that.
+    Single,
+    /// As many as there are queues.
+    Multi,
 }
 
 /// Settings of a persistent interface that outlive the file that made them.
@@ -46,21 +55,31 @@ const OFFLOAD_STEPS: [(c_uint, Offloads); 3] = [
 ];
 
 impl Attachment {
-    pub(crate) fn new(target: &Target, header: Header) -> Result<Self, OpenError> {
-        let tun = open_node()?;
-        let kind = match target.mode {
-            Mode::PointToPoint => libc::IFF_TUN,
-            Mode::Ethernet => libc::IFF_TAP,
-        };
-        let header_flag = match header {
-            Header::VirtioNet => libc::IFF_VNET_HDR,
-            Header::None => 0,
-        };
-        let wanted_name = target.name.as_deref().unwrap_or_default();
-        let name = ioctl::attach(&tun, wanted_name, kind | libc::IFF_NO_PI | header_flag)
-            .map_err(|error| explain(target, error))?;
-        let flags = ioctl::attached_flags(&tun)
-            .map_err(|source| OpenError::SetUp { interface: name.clone(), source })?;
+    /// With as much of `policy` as the kernel has.
+    pub(crate) fn with_offloads(
+        target: &Target,
+        queueing: Queueing,
+        policy: OffloadPolicy,
+    ) -> Result<(Self, Offloads), OpenError> {
+        if policy == OffloadPolicy::Probe {
+            let attachment = Self::new(target, queueing, Header::VirtioNet)?;
+            if let Some(offloads) = attachment.probe_offloads() {
+                return Ok((attachment, offloads));
+            }
+        }
+        let attachment = Self::new(target, queueing, Header::None)?;
+        attachment.refuse_offloads()?;
+        Ok((attachment, Offloads::NONE))
+    }
+
+    fn new(target: &Target, queueing: Queueing, header: Header) -> Result<Self, OpenError> {
+        if queueing == Queueing::Multi {
+            refuse_shared(target, header.other())?;
+        }
+        let (tun, name, flags) = attach(target, queueing, header)?;
+        if queueing == Queueing::Multi && !header.is_in(flags) {
+            return Err(OpenError::Busy { interface: name });
+        }
         let found = HeaderSettings {
             size: ioctl::vnet_header_size(&tun).ok(),
             little_endian: ioctl::vnet_little_endian(&tun).ok(),
@@ -70,8 +89,8 @@ impl Attachment {
 
     /// Switches on the virtio-net header of [`NetHeader::LEN`] bytes in little-endian order, and then what the kernel
     /// has of the offloads. `None` if it has not even the header.
-    pub(crate) fn probe_offloads(&self) -> Option<Offloads> {
-        let flags = ioctl::attached_flags(&self.tun).ok()?;
+    fn probe_offloads(&self) -> Option<Offloads> {
+        let (_, flags) = ioctl::attached(&self.tun).ok()?;
         if flags & libc::IFF_VNET_HDR == 0 {
             return None;
         }
@@ -88,7 +107,7 @@ impl Attachment {
 
     /// Clears what an earlier user of a persistent interface may have left on: without headers, super-frames and
     /// partial checksums could not be told from others.
-    pub(crate) fn refuse_offloads(&self) -> Result<(), OpenError> {
+    fn refuse_offloads(&self) -> Result<(), OpenError> {
         ioctl::set_offload(&self.tun, 0)
             .map_err(|source| OpenError::SetUp { interface: self.name.clone(), source })
     }
@@ -110,6 +129,72 @@ impl Drop for Attachment {
     }
 }
 
+impl Header {
+    fn flag(self) -> c_int {
+        match self {
+            Self::VirtioNet => libc::IFF_VNET_HDR,
+            Self::None => 0,
+        }
+    }
+
+    fn is_in(self, flags: c_int) -> bool {
+        flags & libc::IFF_VNET_HDR == self.flag()
+    }
+
+    fn other(self) -> Self {
+        match self {
+            Self::VirtioNet => Self::None,
+            Self::None => Self::VirtioNet,
+        }
+    }
+}
+
+/// An open file, the interface's name, and its flags. Closing the file leaves an interface that persists as it is.
+fn attach(target: &Target, queueing: Queueing, header: Header) -> Result<(File, String, c_int), OpenError> {
+    let tun = open_node()?;
+    let name =
+        ioctl::attach(&tun, target.name.as_deref().unwrap_or_default(), flags(target, queueing, header))
+            .map_err(|error| explain(target, queueing, error))?;
+    let (name, flags) =
+        ioctl::attached(&tun).map_err(|source| OpenError::SetUp { interface: name, source })?;
+    Ok((tun, name, flags))
+}
+
+/// Another queue of the interface that `first` is attached to, not in use yet.
+pub(crate) fn attach_queue(mode: Mode, first: &Attachment) -> Result<File, OpenError> {
+    let set_up = |source| OpenError::SetUp { interface: first.name.clone(), source };
+    // By the name it has now; when it is gone, a new one by its old name would be made.
+    let (name, flags) = ioctl::attached(&first.tun).map_err(set_up)?;
+    let header = if Header::VirtioNet.is_in(flags) { Header::VirtioNet } else { Header::None };
+    let target = Target { mode, name: Some(name) };
+    let (tun, ..) = attach(&target, Queueing::Multi, header)?;
+    ioctl::set_queue(&tun, false).map_err(set_up)?;
+    Ok(tun)
+}
+
+/// An interface with several queues is never busy to the kernel. But it takes the header that the first of its files
+/// asks for, so whoever asks for one and gets the other is not the first: once here and once when attaching for good,
+/// with either header, finds everybody.
+fn refuse_shared(target: &Target, header: Header) -> Result<(), OpenError> {
+    if !target.name.as_deref().is_some_and(ioctl::interface_exists) {
+        return Ok(());
+    }
+    let (_, interface, flags) = attach(target, Queueing::Multi, header)?;
+    if header.is_in(flags) { Ok(()) } else { Err(OpenError::Busy { interface }) }
+}
+
+fn flags(target: &Target, queueing: Queueing, header: Header) -> c_int {
+    let kind = match target.mode {
+        Mode::PointToPoint => libc::IFF_TUN,
+        Mode::Ethernet => libc::IFF_TAP,
+    };
+    let queues = match queueing {
+        Queueing::Single => 0,
+        Queueing::Multi => libc::IFF_MULTI_QUEUE,
+    };
+    kind | queues | libc::IFF_NO_PI | header.flag()
+}
+
 fn open_node() -> Result<File, OpenError> {
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun").map_err(
         |error| match error.raw_os_error() {
@@ -121,7 +206,7 @@ fn open_node() -> Result<File, OpenError> {
 }
 
 /// The kernel answers a good many mistakes with the same error; what holds the name tells them apart.
-fn explain(target: &Target, error: io::Error) -> OpenError {
+fn explain(target: &Target, queueing: Queueing, error: io::Error) -> OpenError {
     let mode = target.mode;
     let Some(interface) = target.name.clone() else {
         let what = format!("a {} device", mode_word(mode));
@@ -138,19 +223,39 @@ fn explain(target: &Target, error: io::Error) -> OpenError {
         Some(libc::EPERM) => {
             OpenError::CreateNotPermitted { what: interface.clone(), example: interface, mode }
         }
-        Some(libc::EINVAL) if ioctl::interface_exists(&interface) => explain_mismatch(interface, mode),
+        Some(libc::EINVAL) if ioctl::interface_exists(&interface) => {
+            explain_mismatch(target, interface, queueing)
+        }
         _ => OpenError::Attach { what: interface, source: error },
     }
 }
 
-fn explain_mismatch(interface: String, wanted: Mode) -> OpenError {
+fn explain_mismatch(target: &Target, interface: String, queueing: Queueing) -> OpenError {
+    let wanted = target.mode;
     let (driver, bus) = ioctl::driver_and_bus(&interface).unwrap_or_default();
     match (driver.as_str(), bus.as_str(), wanted) {
         ("tun", "tun", Mode::Ethernet) => OpenError::OtherMode { interface, is: Mode::PointToPoint, wanted },
         ("tun", "tap", Mode::PointToPoint) => OpenError::OtherMode { interface, is: Mode::Ethernet, wanted },
-        ("tun", ..) => OpenError::MultiQueue { interface, mode: wanted },
+        ("tun", ..) => explain_queues(target, interface, queueing),
         ("", ..) => OpenError::NameTaken { interface, driver: "driver unknown".into() },
         _ => OpenError::NameTaken { interface, driver },
+    }
+}
+
+/// The interface is not of the kind that is wanted. If it does not persist, another process has made it for itself.
+fn explain_queues(target: &Target, interface: String, wanted: Queueing) -> OpenError {
+    let other = match wanted {
+        Queueing::Single => Queueing::Multi,
+        Queueing::Multi => Queueing::Single,
+    };
+    let persists = open_node().is_ok_and(|tun| {
+        ioctl::attach(&tun, &interface, flags(target, other, Header::None)).is_ok()
+            && ioctl::attached(&tun).is_ok_and(|(_, flags)| flags & libc::IFF_PERSIST != 0)
+    });
+    match (persists, wanted) {
+        (false, _) => OpenError::Busy { interface },
+        (true, Queueing::Single) => OpenError::MultiQueue { interface, mode: target.mode },
+        (true, Queueing::Multi) => OpenError::SingleQueue { interface, mode: target.mode },
     }
 }
 

@@ -18,14 +18,24 @@ pub(crate) fn attach(tun: &File, name: &str, flags: c_int) -> io::Result<String>
     Ok(text(&request.ifr_name))
 }
 
-/// The flags of the attached interface: `IFF_TUN` or `IFF_TAP`, `IFF_VNET_HDR`, `IFF_PERSIST` and so on.
-pub(crate) fn attached_flags(tun: &File) -> io::Result<c_int> {
+/// The name that the attached interface has now, and its flags: `IFF_TUN` or `IFF_TAP`, `IFF_VNET_HDR`, `IFF_PERSIST`
+/// and so on.
+pub(crate) fn attached(tun: &File) -> io::Result<(String, c_int)> {
     let mut request = interface_request("")?;
     // SAFETY: TUNGETIFF writes one ifreq; it is declared with the size of an int, but the kernel copies an ifreq.
     unsafe { with_pointer(tun.as_raw_fd(), libc::TUNGETIFF, &mut request) }?;
     // SAFETY: TUNGETIFF stores the flags in the union, and every bit pattern is a short.
     let flags = unsafe { request.ifr_ifru.ifru_flags };
-    Ok(c_int::from(flags) & 0xffff)
+    Ok((text(&request.ifr_name), c_int::from(flags) & 0xffff))
+}
+
+/// Makes the file one of its interface's queues, or takes it out again: then the kernel hands it no frames, and still
+/// takes those that are written to it.
+pub(crate) fn set_queue(tun: &File, in_use: bool) -> io::Result<()> {
+    let mut request = interface_request("")?;
+    request.ifr_ifru.ifru_flags = short(if in_use { libc::IFF_ATTACH_QUEUE } else { libc::IFF_DETACH_QUEUE });
+    // SAFETY: TUNSETQUEUE reads one ifreq; it is declared with the size of an int, but the kernel copies an ifreq.
+    unsafe { with_pointer(tun.as_raw_fd(), libc::TUNSETQUEUE, &mut request) }
 }
 
 pub(crate) fn vnet_header_size(tun: &File) -> io::Result<c_int> {

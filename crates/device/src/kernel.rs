@@ -11,33 +11,49 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 use crate::attachment::Attachment;
+use crate::queue::{CarrierSwitch, Queue};
 use crate::{Device, FrameRef, FrameSink, MAX_FRAME, Offloads, Written, ioctl};
 
-/// A tap or tun device of the kernel; see [`crate::open`].
+/// A tap or tun device of the kernel, or one queue of it; see [`crate::open`] and [`crate::MultiQueue`].
 ///
 /// A frame read is copied once, by the kernel, into a buffer of the device; a frame written is copied once, by the
 /// kernel, out of the caller's.
 #[derive(Debug)]
 pub struct KernelDevice {
-    /// Dropped before `attachment`, so that the file leaves the reactor while it is open.
+    /// Dropped before `part`, so that the file leaves the reactor while it is open.
     reactor: Option<AsyncFd<Arc<File>>>,
-    attachment: Attachment,
+    part: Part,
     mode: Mode,
     offloads: Offloads,
     buffer: Box<[u8]>,
     unreadable: u64,
 }
 
+/// What of the interface the device is.
+#[derive(Debug)]
+enum Part {
+    Whole(Attachment),
+    Queue(Queue),
+}
+
 impl KernelDevice {
     pub(crate) fn new(attachment: Attachment, mode: Mode, offloads: Offloads) -> Self {
+        Self::of_part(Part::Whole(attachment), mode, offloads)
+    }
+
+    pub(crate) fn of_queue(queue: Queue, mode: Mode, offloads: Offloads) -> Self {
+        Self::of_part(Part::Queue(queue), mode, offloads)
+    }
+
+    fn of_part(part: Part, mode: Mode, offloads: Offloads) -> Self {
         // One byte more than can be needed: a read that fills it all may have been cut off.
         let buffer = vec![0; NetHeader::LEN + MAX_FRAME + 1].into_boxed_slice();
-        Self { reactor: None, attachment, mode, offloads, buffer, unreadable: 0 }
+        Self { reactor: None, part, mode, offloads, buffer, unreadable: 0 }
     }
 
     /// Whether the interface stays when the device is dropped, because someone made it persistent before.
     pub fn is_persistent(&self) -> bool {
-        self.attachment.persistent
+        self.attachment().persistent
     }
 
     /// Frames taken from the kernel and thrown away so far: longer than [`MAX_FRAME`], or with a virtio-net header that
@@ -46,12 +62,27 @@ impl KernelDevice {
         self.unreadable
     }
 
+    /// Of a queue of several.
+    pub fn carrier_switch(&self) -> Option<CarrierSwitch> {
+        match &self.part {
+            Part::Whole(_) => None,
+            Part::Queue(queue) => Some(queue.carrier_switch()),
+        }
+    }
+
+    fn attachment(&self) -> &Attachment {
+        match &self.part {
+            Part::Whole(attachment) => attachment,
+            Part::Queue(queue) => queue.attachment(),
+        }
+    }
+
     /// One `read(2)`. Readiness is cleared by the one that finds the device empty, and by no other.
     fn read_some(&mut self) -> io::Result<usize> {
-        let Self { reactor, attachment, buffer, .. } = self;
+        let Self { reactor, part, buffer, .. } = self;
         match reactor {
             Some(reactor) => reactor.try_io(Interest::READABLE, |tun| tun.as_ref().read(buffer)),
-            None => attachment.tun.as_ref().read(buffer),
+            None => part.reading_file().as_ref().read(buffer),
         }
     }
 
@@ -65,7 +96,7 @@ impl KernelDevice {
         let slices =
             if self.offloads.checksum { slices.as_slice() } else { slices.get(1..).unwrap_or_default() };
         loop {
-            match self.attachment.tun.as_ref().write_vectored(slices) {
+            match self.attachment().tun.as_ref().write_vectored(slices) {
                 Ok(_) => return Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_gone(&error) => return Err(error),
@@ -78,7 +109,7 @@ impl KernelDevice {
 impl Device for KernelDevice {
     /// The name at the time of opening; a later rename is not seen.
     fn name(&self) -> &str {
-        &self.attachment.name
+        &self.attachment().name
     }
 
     fn mode(&self) -> Mode {
@@ -97,7 +128,7 @@ impl Device for KernelDevice {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let reactor = match &mut self.reactor {
             Some(reactor) => reactor,
-            empty => empty.insert(register(&self.attachment.tun)?),
+            empty => empty.insert(register(self.part.reading_file())?),
         };
         // A device that lost its interface polls as an error and nothing else, which tokio shows as "write closed";
         // being registered for reading alone, it can show nothing else there.
@@ -150,11 +181,23 @@ impl Device for KernelDevice {
     /// # Errors
     /// The interface is gone, or the kernel is older than 5.0.
     fn set_carrier(&mut self, up: bool) -> io::Result<()> {
-        ioctl::set_carrier(&self.attachment.tun, up)
+        match &self.part {
+            Part::Whole(attachment) => ioctl::set_carrier(&attachment.tun, up),
+            Part::Queue(queue) => queue.set_carrier(up),
+        }
     }
 
     fn detach(&mut self) {
         self.reactor = None;
+    }
+}
+
+impl Part {
+    fn reading_file(&self) -> &Arc<File> {
+        match self {
+            Self::Whole(attachment) => &attachment.tun,
+            Self::Queue(queue) => queue.file(),
+        }
     }
 }
 

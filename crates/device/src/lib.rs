@@ -9,6 +9,7 @@ mod limits;
 pub mod memory;
 mod open;
 pub mod pcap;
+mod queue;
 
 use std::io;
 use std::task::{Context, Poll};
@@ -18,6 +19,7 @@ use tapline_frame::{Mode, NetHeader};
 pub use kernel::KernelDevice;
 pub use limits::{MAX_FRAME, MIN_ETHERNET_FRAME};
 pub use open::{OffloadPolicy, OpenError, OpenRequest, Unit, open};
+pub use queue::{CarrierSwitch, MultiQueue};
 pub use tapline_frame::Offloads;
 
 /// A network device as the transport sees it: frames in, frames out, never blocking.
@@ -49,7 +51,8 @@ pub trait Device: Send + std::fmt::Debug {
     /// Only when the device itself is gone.
     fn write_batch(&mut self, frames: &[FrameRef<'_>]) -> io::Result<Written>;
 
-    /// Switches the interface's carrier, so that the kernel sees a cable plugged or pulled.
+    /// Switches the interface's carrier, so that the kernel sees a cable plugged or pulled. Where the device is one queue
+    /// of several, the interface has carrier while any of them has.
     fn set_carrier(&mut self, up: bool) -> io::Result<()>;
 
     /// Deregisters from the current reactor, so that the device may be polled on another runtime.

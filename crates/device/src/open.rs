@@ -4,8 +4,8 @@ use std::io;
 
 use tapline_frame::Mode;
 
-use crate::attachment::{Attachment, Header};
-use crate::{KernelDevice, Offloads};
+use crate::KernelDevice;
+use crate::attachment::{Attachment, Queueing};
 
 /// Which device to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,10 +73,15 @@ pub enum OpenError {
     )]
     OtherMode { interface: String, is: Mode, wanted: Mode },
     #[error(
-        "{interface} was created with multi_queue, which Tapline does not use: recreate it with `ip tuntap add dev {interface} mode {mode}`",
+        "{interface} was created with multi_queue, and one connection wants one queue: recreate it with `ip tuntap add dev {interface} mode {mode}`, or give the link more `connections`",
         mode = mode_word(*mode)
     )]
     MultiQueue { interface: String, mode: Mode },
+    #[error(
+        "{interface} was created without multi_queue, and each connection of the link wants a queue: recreate it with `ip tuntap add dev {interface} mode {mode} multi_queue`, or give the link one of `connections`",
+        mode = mode_word(*mode)
+    )]
+    SingleQueue { interface: String, mode: Mode },
     #[error(
         "the name {interface} is taken by another kind of interface ({driver}): rename that one or choose another unit"
     )]
@@ -108,21 +113,14 @@ impl Unit {
 /// at that moment delays it until its `exec`. The interface is not set up and gets no address.
 ///
 /// A device created with `multi_queue` is refused: attaching to it is never refused as busy, so two processes could
-/// take each other's frames.
+/// take each other's frames. [`crate::MultiQueue`] opens such devices.
 ///
 /// # Errors
 /// See [`OpenError`]; nothing is left behind.
 pub fn open(request: &OpenRequest) -> Result<KernelDevice, OpenError> {
     let target = Target::of(request)?;
-    if request.offloads == OffloadPolicy::Probe {
-        let attachment = Attachment::new(&target, Header::VirtioNet)?;
-        if let Some(offloads) = attachment.probe_offloads() {
-            return Ok(KernelDevice::new(attachment, target.mode, offloads));
-        }
-    }
-    let attachment = Attachment::new(&target, Header::None)?;
-    attachment.refuse_offloads()?;
-    Ok(KernelDevice::new(attachment, target.mode, Offloads::NONE))
+    let (attachment, offloads) = Attachment::with_offloads(&target, Queueing::Single, request.offloads)?;
+    Ok(KernelDevice::new(attachment, target.mode, offloads))
 }
 
 /// What to attach to: a name that the kernel takes, or none for its own choice.
@@ -133,7 +131,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn of(request: &OpenRequest) -> Result<Self, OpenError> {
+    pub(crate) fn of(request: &OpenRequest) -> Result<Self, OpenError> {
         let name = match (&request.name, request.unit) {
             (Some(name), _) if is_interface_name(name) => Some(name.clone()),
             (Some(name), _) => return Err(OpenError::Name(name.clone())),

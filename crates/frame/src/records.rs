@@ -3,12 +3,14 @@
 //! `crates/transport/PROTOCOL.md` describes it byte by byte. A record is `byte kind | uint24 length | body`, lengths
 //! big-endian; only the virtio-net header inside a FRAME is little-endian, as the kernel has it.
 
+mod bundle;
 mod open;
 mod wire;
 
 use crate::guard::{self, MAX_PACKET, Unfit};
 use crate::{Mode, NetHeader, NetHeaderError};
 
+pub use bundle::{BundleId, BundleMember, MAX_CHANNELS};
 pub use open::{Hello, MalformedHello, Open, OpenError};
 
 /// The channel type.

@@ -100,6 +100,7 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
                 Unit::Number(number) => Some(number),
             },
             native: NativePolicy::Auto,
+            connections: 1,
             interface,
             persistence: if args.once { Persistence::Never } else { Persistence::OnceEstablished },
             prompter: Arc::new(Terminal::default()),

@@ -30,8 +30,9 @@ fn the_header_of_another_program_is_put_back() {
         drop(other);
 
         let target = Target { mode: Mode::Ethernet, name: Some("tap3".to_owned()) };
-        let attachment = Attachment::new(&target, Header::VirtioNet).unwrap();
-        assert!(attachment.probe_offloads().unwrap().tso);
+        let (attachment, offloads) =
+            Attachment::with_offloads(&target, Queueing::Single, OffloadPolicy::Probe).unwrap();
+        assert!(offloads.tso);
         assert_eq!(ioctl::vnet_header_size(&attachment.tun).unwrap(), 10);
         assert_eq!(ioctl::vnet_little_endian(&attachment.tun).unwrap(), 1);
         drop(attachment);

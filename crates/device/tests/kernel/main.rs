@@ -5,4 +5,5 @@ mod frames;
 mod harness;
 mod offload;
 mod open;
+mod queues;
 mod readiness;

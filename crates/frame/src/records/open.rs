@@ -1,6 +1,9 @@
 //! How two sides agree: the open message of the one and the HELLO of the other.
 
+use std::fmt;
+
 use super::VERSION;
+use super::bundle::BundleMember;
 use super::wire::{Reader, put_string, put_u32};
 use crate::tunnel::{unit_from_wire, unit_to_wire};
 use crate::{Mode, Offloads};
@@ -11,6 +14,8 @@ const MAX_FEATURES: usize = 1024;
 const MAX_DEVICE: usize = 15;
 /// The limits of an MTU in bytes: IPv4's least (RFC 791) and what a 16-bit length can say.
 const MTU: std::ops::RangeInclusive<u32> = 68..=65535;
+/// What an acceptor says that has joined the channel with the others of its bundle.
+const BUNDLE: &str = "bundle";
 
 /// What the open message says after the fields of RFC 4254 section 5.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub struct Open {
     pub unit: Option<u32>,
     /// What the opener takes in FRAME records, beyond ordinary frames.
     pub features: Offloads,
+    /// The bundle of channels that this one is meant to be of.
+    pub bundle: Option<BundleMember>,
     /// The MTU of the opener's device in bytes, without the Ethernet header; `None` when it is not known.
     pub mtu: Option<u32>,
 }
@@ -31,6 +38,8 @@ pub struct Hello<'a> {
     pub version: u32,
     /// What the acceptor takes in FRAME records, beyond ordinary frames.
     pub features: Offloads,
+    /// Whether the channel has become one of the bundle that the opener named.
+    pub bundled: bool,
     /// The name of the acceptor's device, to be shown to people; 1 to 15 printable ASCII characters.
     pub device: &'a str,
     /// The MTU of the acceptor's device in bytes, without the Ethernet header; `None` when it is not known.
@@ -52,6 +61,10 @@ pub enum OpenError {
     Unit(u32),
     #[error("the feature list is no name-list of RFC 4251 with at most 1024 bytes")]
     Features,
+    #[error(
+        "the feature list has another bundle than one of 32 lowercase hexadecimal digits, a number and a count from 2 to 16"
+    )]
+    Bundle,
     #[error("an MTU of {0} bytes is out of range; use 68 to 65535")]
     Mtu(u32),
 }
@@ -81,7 +94,7 @@ impl Open {
         put_u32(out, VERSION);
         put_u32(out, self.mode.to_wire());
         put_u32(out, unit_to_wire(self.unit));
-        put_string(out, feature_list(self.features).as_bytes());
+        put_string(out, feature_list(self.features, self.bundle).as_bytes());
         put_u32(out, self.mtu.unwrap_or(0));
     }
 
@@ -102,10 +115,16 @@ impl Open {
         if !fields.0.is_empty() {
             return Err(OpenError::Trailing(fields.0.len()));
         }
+        let (mode, unit) = (
+            Mode::from_wire(mode).ok_or(OpenError::Mode(mode))?,
+            unit_from_wire(unit).ok_or(OpenError::Unit(unit))?,
+        );
+        let names = Names::parse(features).ok_or(OpenError::Features)?;
         Ok(Self {
-            mode: Mode::from_wire(mode).ok_or(OpenError::Mode(mode))?,
-            unit: unit_from_wire(unit).ok_or(OpenError::Unit(unit))?,
-            features: parse_features(features).ok_or(OpenError::Features)?,
+            mode,
+            unit,
+            features: names.offloads(),
+            bundle: names.bundle()?,
             mtu: parse_mtu(mtu).ok_or(OpenError::Mtu(mtu))?,
         })
     }
@@ -114,7 +133,7 @@ impl Open {
 impl<'a> Hello<'a> {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put_u32(out, self.version);
-        put_string(out, feature_list(self.features).as_bytes());
+        put_string(out, feature_list(self.features, self.bundled.then_some(BUNDLE)).as_bytes());
         put_string(out, self.device.as_bytes());
         put_u32(out, self.mtu.unwrap_or(0));
     }
@@ -131,45 +150,71 @@ impl<'a> Hello<'a> {
         if !fields.0.is_empty() {
             return Err(MalformedHello::Length);
         }
+        let names = Names::parse(features).ok_or(MalformedHello::Features)?;
         Ok(Self {
             version,
-            features: parse_features(features).ok_or(MalformedHello::Features)?,
+            features: names.offloads(),
+            bundled: names.iter().any(|name| name == BUNDLE),
             device: parse_device(device).ok_or(MalformedHello::Device)?,
             mtu: parse_mtu(mtu).ok_or(MalformedHello::Mtu(mtu))?,
         })
     }
 }
 
-/// Segmentation needs the partial checksum of the net header, so a list without `vnet` has nothing.
-fn feature_list(features: Offloads) -> &'static str {
-    match (features.checksum, features.tso, features.uso) {
+/// Segmentation needs the partial checksum of the net header, so a list without `vnet` has none of it.
+fn feature_list(features: Offloads, more: Option<impl fmt::Display>) -> String {
+    let mut list = match (features.checksum, features.tso, features.uso) {
         (false, _, _) => "",
         (true, false, false) => "vnet",
         (true, true, false) => "vnet,tso",
         (true, false, true) => "vnet,uso",
         (true, true, true) => "vnet,tso,uso",
     }
+    .to_owned();
+    if let Some(name) = more {
+        let comma = if list.is_empty() { "" } else { "," };
+        list.push_str(&format!("{comma}{name}"));
+    }
+    list
 }
 
-/// Unknown names are ignored: a later side may have more.
-fn parse_features(list: &[u8]) -> Option<Offloads> {
-    let list = str::from_utf8(list).ok().filter(|l| l.len() <= MAX_FEATURES)?;
-    let mut features = Offloads::NONE;
-    if list.is_empty() {
-        return Some(features);
+/// A feature list. Names that nobody asks for are ignored: a later side may have more.
+#[derive(Debug, Clone, Copy)]
+struct Names<'a>(&'a str);
+
+impl<'a> Names<'a> {
+    fn parse(list: &'a [u8]) -> Option<Self> {
+        let names = Self(str::from_utf8(list).ok().filter(|list| list.len() <= MAX_FEATURES)?);
+        let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+        names.iter().all(is_name).then_some(names)
     }
-    for name in list.split(',') {
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic()) {
-            return None;
+
+    fn iter(self) -> impl Iterator<Item = &'a str> {
+        // An empty list has no name, and not one that is empty.
+        self.0.split(',').filter(move |_| !self.0.is_empty())
+    }
+
+    fn offloads(self) -> Offloads {
+        let mut features = Offloads::NONE;
+        for name in self.iter() {
+            match name {
+                "vnet" => features.checksum = true,
+                "tso" => features.tso = true,
+                "uso" => features.uso = true,
+                _ => {}
+            }
         }
-        match name {
-            "vnet" => features.checksum = true,
-            "tso" => features.tso = true,
-            "uso" => features.uso = true,
-            _ => {}
+        if features.checksum { features } else { Offloads::NONE }
+    }
+
+    fn bundle(self) -> Result<Option<BundleMember>, OpenError> {
+        let mut meant = self.iter().filter(|name| BundleMember::is_meant_by(name));
+        match (meant.next(), meant.next()) {
+            (None, _) => Ok(None),
+            (Some(name), None) => BundleMember::parse(name).map(Some).ok_or(OpenError::Bundle),
+            (Some(_), Some(_)) => Err(OpenError::Bundle),
         }
     }
-    Some(if features.checksum { features } else { Offloads::NONE })
 }
 
 fn parse_device(name: &[u8]) -> Option<&str> {

@@ -48,7 +48,8 @@ fn a_voucher_for_a_checksum_does_not_travel() {
 
 #[test]
 fn hello_comes_first() {
-    let hello = Hello { version: 1, features: Offloads::ALL, device: "tap3", mtu: Some(1500) };
+    let hello =
+        Hello { version: 1, features: Offloads::ALL, bundled: false, device: "tap3", mtu: Some(1500) };
     let mut out = Vec::new();
     encode_hello(&hello, &mut out);
     let expected = [
@@ -123,6 +124,7 @@ fn open_message_golden_bytes() {
         mode: Mode::Ethernet,
         unit: None,
         features: Offloads { uso: false, ..Offloads::ALL },
+        bundle: None,
         mtu: Some(1500),
     };
     let mut out = Vec::new();
@@ -175,7 +177,10 @@ fn open_messages_are_checked_field_by_field() {
 fn a_device_name_is_fit_to_be_shown() {
     for device in ["", "tap 1", "sixteen-letters-", "tap\u{1b}[2J", "täp"] {
         let mut out = Vec::new();
-        encode_hello(&Hello { version: 1, features: Offloads::NONE, device, mtu: None }, &mut out);
+        encode_hello(
+            &Hello { version: 1, features: Offloads::NONE, bundled: false, device, mtu: None },
+            &mut out,
+        );
         assert_eq!(records(&out), [Err(MalformedHello::Device.into())], "{device}");
     }
 }

@@ -1,13 +1,17 @@
 //! Devices for the links that this host accepts: opened, configured, kept for the next session of the same peer.
 
+mod kept;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
+use russh_channels::ChannelId;
 use tapline_config::{Accept, Server};
 use tapline_control::InterfaceName;
-use tapline_device::{Device, OffloadPolicy, OpenRequest, Unit};
-use tapline_transport::server::{DeviceRefused, DeviceRequest, Event, Options, Peer, ServerHandle};
+use tapline_device::Unit;
+use tapline_transport::server::{
+    DeviceRefused, DeviceRequest, Event, OpenedTunnel, Options, Peer, ServerHandle, SessionId, TunnelEnd,
+};
 use tapline_transport::tunnel::Lease;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -17,6 +21,7 @@ use tracing::{info, warn};
 use super::desired::accepted_device;
 use super::network::NetworkHandle;
 use super::server::ServerError;
+use kept::Kept;
 
 /// A peer that comes back finds its old session closed within this time, or is refused and tries again.
 const HANDOVER: Duration = Duration::from_secs(3);
@@ -43,18 +48,24 @@ struct Acceptance {
     server: ServerHandle,
     accept: BTreeMap<String, Accept>,
     known: BTreeMap<String, Known>,
+    /// Links of several connections whose peers the configuration does not name. Each goes with its last connection.
+    unnamed: Vec<Kept>,
+    /// Links of several connections that are up, by their interfaces.
+    up: BTreeMap<String, Up>,
 }
 
-type Home = mpsc::UnboundedSender<Box<dyn Device>>;
+/// The connections of one link that are up.
+#[derive(Default)]
+struct Up {
+    tunnels: BTreeMap<u8, (SessionId, ChannelId)>,
+    of: u8,
+}
 
 /// The device of a peer that the configuration names. It stays when the session ends, so that addresses, bridge port
 /// and MAC address are the same when the peer is back.
 struct Known {
     interface: InterfaceName,
-    home: Home,
-    returned: mpsc::UnboundedReceiver<Box<dyn Device>>,
-    /// Who has it now.
-    holder: Option<Arc<Peer>>,
+    kept: Kept,
 }
 
 impl AcceptingServer {
@@ -64,7 +75,14 @@ impl AcceptingServer {
         let (events, news) = mpsc::unbounded_channel();
         let server = super::server::start(config, requests, events)?;
         let (orders, ordered) = mpsc::unbounded_channel();
-        let acceptance = Acceptance { network, server, accept: accepted(config), known: BTreeMap::new() };
+        let acceptance = Acceptance {
+            network,
+            server,
+            accept: accepted(config),
+            known: BTreeMap::new(),
+            unnamed: Vec::new(),
+            up: BTreeMap::new(),
+        };
         Ok(Self { orders, task: tokio::spawn(acceptance.run(device_requests, news, ordered)) })
     }
 
@@ -102,8 +120,9 @@ impl Acceptance {
                     }
                     // A session that has ended meanwhile sends the device home by dropping the lease.
                     let _ = request.reply.send(lease);
+                    self.forget_unused();
                 }
-                Some(event) = news.recv() => tell(&event),
+                Some(event) = news.recv() => self.hear(&event),
                 order = orders.recv() => match order {
                     Some(Order::Reload { options, accept, done }) => {
                         let _ = done.send(self.reload(*options, accept).await);
@@ -123,7 +142,7 @@ impl Acceptance {
         self.server.reload(options)?;
         let before = std::mem::replace(&mut self.accept, accept);
         for (name, old) in before {
-            match (self.accept.get(&name), self.known.get(&name)) {
+            match (self.accept.get(&name), self.known.get_mut(&name)) {
                 (Some(new), Some(known)) if *new != old => {
                     if let Err(error) =
                         self.network.configure(known.interface.clone(), accepted_device(new)).await
@@ -132,7 +151,7 @@ impl Acceptance {
                     }
                 }
                 (None, Some(known)) => {
-                    if let Some(holder) = &known.holder {
+                    for holder in known.kept.holders() {
                         self.server.disconnect(holder.session, "no longer accepted");
                     }
                     self.network.forget(known.interface.clone());
@@ -147,56 +166,63 @@ impl Acceptance {
     async fn lease(&mut self, request: &DeviceRequest) -> Result<Lease, DeviceRefused> {
         let accepted =
             request.peer.accept.as_ref().and_then(|name| Some((name, self.accept.get(name)?.clone())));
-        let Some((name, accept)) = accepted else {
-            // As with sshd: a plain device, left to the administrator's own scripts, gone with the session.
-            let device = open(request, request.unit)?;
-            info!(
-                peer = request.peer.name,
-                device = device.name(),
-                "a device without configuration; name the peer under `accept` to have it set up"
-            );
-            return Ok(Lease::new(device, None));
-        };
-        let (device, home) = match self.take_back(name, request).await? {
-            Some(kept) => kept,
+        let Some((name, accept)) = accepted else { return self.lease_to_unnamed(request) };
+        let again = self.lease_again(name, request).await?;
+        let lease = match again {
+            Some(lease) => lease,
             None => self.create(name, &accept, request).await?,
         };
         self.network.settle();
-        Ok(Lease::new(device, Some(home)))
+        Ok(lease)
     }
 
-    /// The device of an earlier session, if it fits; that session is ended if it still lives.
-    async fn take_back(
+    /// As with sshd: a plain device, left to the administrator's own scripts, gone with the session.
+    fn lease_to_unnamed(&mut self, request: &DeviceRequest) -> Result<Lease, DeviceRefused> {
+        if let Some(kept) = self.unnamed.iter_mut().find(|kept| kept.is_joined_by(request)) {
+            return lend(&self.server, kept, request);
+        }
+        let mut kept = Kept::open(request, request.unit)?;
+        info!(
+            peer = request.peer.name,
+            device = kept.name(),
+            "a device without configuration; name the peer under `accept` to have it set up"
+        );
+        if request.bundle.is_none() {
+            return kept.give_away();
+        }
+        let lease = lend(&self.server, &mut kept, request);
+        self.unnamed.push(kept);
+        lease
+    }
+
+    /// The device that the peer had before, if it fits: to one more connection of its link, or to its only one, for which
+    /// those of before are ended if they still live.
+    async fn lease_again(
         &mut self,
         name: &str,
         request: &DeviceRequest,
-    ) -> Result<Option<(Box<dyn Device>, Home)>, DeviceRefused> {
+    ) -> Result<Option<Lease>, DeviceRefused> {
         let Some(known) = self.known.get_mut(name) else { return Ok(None) };
-        let device = match known.returned.try_recv() {
-            Ok(device) => device,
-            Err(_) => {
-                let holder = known.holder.take();
-                if let Some(holder) = holder.filter(|holder| holder.session != request.peer.session) {
+        if !known.kept.is_joined_by(request) {
+            if !known.kept.is_home() {
+                for holder in known.kept.holders().filter(|holder| holder.session != request.peer.session) {
                     info!(peer = name, from = %holder.address, "back from another connection; the old one ends");
                     self.server.disconnect(holder.session, "the same key opened another link");
                 }
-                match timeout(HANDOVER, known.returned.recv()).await {
-                    Ok(Some(device)) => device,
-                    _ => {
-                        return Err(DeviceRefused(format!(
-                            "{name} still has its tunnel in this or another session"
-                        )));
-                    }
+                if timeout(HANDOVER, known.kept.comes_home()).await.is_err() {
+                    return Err(DeviceRefused(format!(
+                        "{name} still has its tunnel in this or another session"
+                    )));
                 }
             }
-        };
-        if device.mode() != request.mode {
-            self.network.forget(known.interface.clone());
-            self.known.remove(name);
-            return Ok(None);
+            if !known.kept.fits(request) {
+                self.network.forget(known.interface.clone());
+                self.known.remove(name);
+                return Ok(None);
+            }
+            known.kept.begin_anew(request);
         }
-        known.holder = Some(request.peer.clone());
-        Ok(Some((device, known.home.clone())))
+        lend(&self.server, &mut known.kept, request).map(Some)
     }
 
     async fn create(
@@ -204,7 +230,7 @@ impl Acceptance {
         name: &str,
         accept: &Accept,
         request: &DeviceRequest,
-    ) -> Result<(Box<dyn Device>, Home), DeviceRefused> {
+    ) -> Result<Lease, DeviceRefused> {
         let unit = match accept.tunnel_device {
             tapline_config::Unit::Any => request.unit,
             tapline_config::Unit::Number(number) => match request.unit {
@@ -217,46 +243,85 @@ impl Acceptance {
                 }
             },
         };
-        let device = open(request, unit)?;
-        let interface = interface_of(&*device)?;
+        let mut kept = Kept::open(request, unit)?;
+        let interface: InterfaceName =
+            kept.name().parse().map_err(|error| DeviceRefused(format!("{error}")))?;
         self.network
             .configure(interface.clone(), accepted_device(accept))
             .await
             .map_err(|error| DeviceRefused(error.to_string()))?;
-        let (home, returned) = mpsc::unbounded_channel();
-        let known = Known { interface, home: home.clone(), returned, holder: Some(request.peer.clone()) };
-        self.known.insert(name.to_owned(), known);
-        Ok((device, home))
+        let lease = lend(&self.server, &mut kept, request);
+        self.known.insert(name.to_owned(), Known { interface, kept });
+        lease
     }
+
+    fn hear(&mut self, event: &Event) {
+        match event {
+            Event::TunnelOpened(tunnel) => self.tell_opened(tunnel),
+            Event::TunnelClosed { peer, channel, device, reason } => {
+                self.tell_closed(peer, *channel, device, reason);
+            }
+            Event::Authenticated(_) | Event::Disconnected { .. } => {}
+        }
+        self.forget_unused();
+    }
+
+    /// A link of several connections is up with the first of them.
+    fn tell_opened(&mut self, tunnel: &OpenedTunnel) {
+        let peer = &tunnel.peer.name;
+        let mut connections = None;
+        if let Some(member) = tunnel.bundle {
+            let up = self.up.entry(tunnel.device.clone()).or_default();
+            up.tunnels.insert(member.number(), (tunnel.peer.session, tunnel.channel));
+            up.of = member.of();
+            connections = Some(up.count());
+            if up.tunnels.len() > 1 {
+                info!(peer, device = tunnel.device, connections, "one connection more");
+                return;
+            }
+        }
+        info!(peer, device = tunnel.device, channel = tunnel.dialect.channel_type(), connections, "up");
+    }
+
+    fn tell_closed(&mut self, peer: &Peer, channel: ChannelId, device: &str, reason: &TunnelEnd) {
+        let closed = (peer.session, channel);
+        if let Some(up) = self.up.get_mut(device) {
+            let before = up.tunnels.len();
+            up.tunnels.retain(|_, tunnel| *tunnel != closed);
+            if up.tunnels.len() == before {
+                // Another has taken its place already.
+                return;
+            }
+            if !up.tunnels.is_empty() {
+                let connections = up.count();
+                info!(peer = peer.name, device, connections, "one connection less: {reason}");
+                return;
+            }
+            self.up.remove(device);
+        }
+        info!(peer = peer.name, device, "down: {reason}");
+    }
+
+    fn forget_unused(&mut self) {
+        self.unnamed.retain_mut(|kept| !kept.is_home());
+    }
+}
+
+impl Up {
+    fn count(&self) -> String {
+        format!("{}/{}", self.tunnels.len(), self.of)
+    }
+}
+
+/// Lends a device, and ends the session whose place the peer has now taken, as when that one is dead and does not know.
+fn lend(server: &ServerHandle, kept: &mut Kept, request: &DeviceRequest) -> Result<Lease, DeviceRefused> {
+    let (lease, before) = kept.lend(request)?;
+    if let Some(before) = before {
+        server.disconnect(before.session, "the same connection was opened again");
+    }
+    Ok(lease)
 }
 
 fn accepted(config: &Server) -> BTreeMap<String, Accept> {
     config.accept.iter().map(|(name, accept)| (name.to_string(), accept.clone())).collect()
-}
-
-fn tell(event: &Event) {
-    match event {
-        Event::TunnelOpened(tunnel) => {
-            info!(
-                peer = tunnel.peer.name,
-                device = tunnel.device,
-                channel = tunnel.dialect.channel_type(),
-                "up"
-            );
-        }
-        Event::TunnelClosed { peer, device, reason, .. } => info!(peer = peer.name, device, "down: {reason}"),
-        Event::Authenticated(_) | Event::Disconnected { .. } => {}
-    }
-}
-
-fn open(request: &DeviceRequest, unit: Unit) -> Result<Box<dyn Device>, DeviceRefused> {
-    let wanted = OpenRequest { mode: request.mode, unit, name: None, offloads: OffloadPolicy::Probe };
-    match tapline_device::open(&wanted) {
-        Ok(device) => Ok(Box::new(device)),
-        Err(error) => Err(DeviceRefused(error.to_string())),
-    }
-}
-
-fn interface_of(device: &dyn Device) -> Result<InterfaceName, DeviceRefused> {
-    device.name().parse().map_err(|error| DeviceRefused(format!("{error}")))
 }

@@ -1,4 +1,7 @@
-//! One link that this host opens and keeps up: a thread of its own with the SSH session, its channel and its device.
+//! One link that this host opens and keeps up: for each of its connections a thread with the SSH session, its channel
+//! and its device.
+
+mod connections;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -12,11 +15,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep_until;
 use tracing::{Instrument, error_span, info, warn};
 
+use connections::{Connections, Place};
+
 /// What a link needs to run.
 pub(crate) struct LinkPlan {
     pub(crate) name: String,
     pub(crate) options: client::Options,
-    pub(crate) device: Box<dyn Device>,
+    /// One for each connection.
+    pub(crate) devices: Vec<Box<dyn Device>>,
     pub(crate) remote_unit: Option<u32>,
     pub(crate) native: NativePolicy,
     /// Whether the link connects again after it broke.
@@ -39,189 +45,209 @@ pub(crate) enum Persistence {
 pub(crate) enum LinkNews {
     Up,
     Down,
-    /// The link has given up; the text says why.
-    Ended(Option<String>),
+    /// The link has given up, for this reason. One that is told to stop says nothing: another of its name may be there.
+    Ended(String),
 }
 
-/// A running link. Dropping it does not stop it; see [`LinkHandle::stop`].
+/// A running link. Dropping it ends its threads without waiting for them; see [`LinkHandle::stop`].
 #[derive(Debug)]
 pub(crate) struct LinkHandle {
-    pub(crate) name: String,
+    name: String,
+    threads: Vec<ConnectionThread>,
+}
+
+#[derive(Debug)]
+struct ConnectionThread {
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
 
-struct News {
-    link: String,
-    sender: mpsc::UnboundedSender<(String, LinkNews)>,
+/// One SSH connection of a link, on its thread.
+struct Connection {
+    options: client::Options,
+    remote_unit: Option<u32>,
+    native: NativePolicy,
+    persistence: Persistence,
+    prompter: Arc<dyn Prompter>,
+    place: Place,
 }
 
-impl News {
-    fn tell(&self, news: LinkNews) {
-        // Nobody listens any more while the daemon stops.
-        let _ = self.sender.send((self.link.clone(), news));
-    }
-}
-
-/// Why an attempt failed, or a link broke.
+/// Why an attempt failed, or a connection broke.
 struct Broken {
     why: String,
     severity: Severity,
 }
 
 impl LinkHandle {
-    /// Starts the link's thread.
+    /// Starts a thread for each connection.
     pub(crate) fn start(
         plan: LinkPlan,
         prompter: Arc<dyn Prompter>,
         news: mpsc::UnboundedSender<(String, LinkNews)>,
     ) -> std::io::Result<Self> {
-        let (stop, stopped) = oneshot::channel();
-        let name = plan.name.clone();
-        let runtime = tapline_transport::session_runtime()?;
-        let thread = thread::Builder::new().name(format!("link {name}")).spawn(move || {
-            let span = error_span!("link", name = plan.name);
-            let news = News { link: plan.name.clone(), sender: news };
-            runtime.block_on(run(plan, prompter, stopped, news).instrument(span));
-            // A question at the terminal that nobody answers must not hold up the end.
-            runtime.shutdown_background();
-        })?;
-        Ok(Self { name, stop, thread })
+        let LinkPlan { name, options, devices, remote_unit, native, persistence } = plan;
+        let mut threads = Vec::new();
+        for (place, device) in Connections::places(&name, devices.len(), news)?.into_iter().zip(devices) {
+            let connection = Connection {
+                options: options.clone(),
+                remote_unit,
+                native,
+                persistence,
+                prompter: Arc::clone(&prompter),
+                place,
+            };
+            let (stop, stopped) = oneshot::channel();
+            let runtime = tapline_transport::session_runtime()?;
+            let span = error_span!("link", name, connection = connection.place.number_of_several());
+            let thread = thread::Builder::new().name(format!("link {name}")).spawn(move || {
+                runtime.block_on(connection.run(device, stopped).instrument(span));
+                // A question at the terminal that nobody answers must not hold up the end.
+                runtime.shutdown_background();
+            })?;
+            threads.push(ConnectionThread { stop, thread });
+        }
+        Ok(Self { name, threads })
     }
 
-    /// Ends session and thread; the device goes with them.
+    /// Ends sessions and threads; the devices go with them.
     pub(crate) async fn stop(self) {
-        // The thread may have given up already.
-        let _ = self.stop.send(());
-        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
-            warn!(link = self.name, "the link's thread ended with a panic");
+        let mut ending = Vec::new();
+        for ConnectionThread { stop, thread } in self.threads {
+            // The thread may have given up already.
+            let _ = stop.send(());
+            ending.push(tokio::task::spawn_blocking(move || thread.join()));
+        }
+        for joined in ending {
+            if !matches!(joined.await, Ok(Ok(()))) {
+                warn!(link = self.name, "a thread of the link ended with a panic");
+            }
         }
     }
 }
 
-async fn run(plan: LinkPlan, prompter: Arc<dyn Prompter>, mut stopped: oneshot::Receiver<()>, news: News) {
-    let LinkPlan { options, mut device, remote_unit, native, persistence, .. } = plan;
-    let counters = Arc::new(Counters::default());
-    let mut life = LinkLife::default();
-    let mut action = life.handle(LinkEvent::Start, Instant::now(), 0.0);
-    let mut was_up = false;
-    pull_carrier(&mut *device);
-    loop {
-        let event = match action {
-            LinkAction::Connect => {
-                let (home, mut returning) = mpsc::unbounded_channel();
-                let request = TunnelRequest {
-                    device: Lease::new(device, Some(home)),
-                    remote_unit,
-                    native,
-                    counters: counters.clone(),
-                };
-                let broken = session(&options, &prompter, request, &mut stopped, || {
-                    life.handle(LinkEvent::Established, Instant::now(), 0.0);
-                    was_up = true;
-                    news.tell(LinkNews::Up);
-                })
-                .await;
-                let Some(returned) = returning.recv().await else {
-                    news.tell(LinkNews::Ended(Some("the device got lost".to_owned())));
-                    return;
-                };
-                device = returned;
-                pull_carrier(&mut *device);
-                let Some(Broken { why, severity }) = broken else {
-                    news.tell(LinkNews::Ended(None));
-                    return;
-                };
-                news.tell(LinkNews::Down);
-                let gives_up = match persistence {
-                    Persistence::Always => false,
-                    Persistence::OnceEstablished => !was_up,
-                    Persistence::Never => true,
-                };
-                if gives_up {
-                    news.tell(LinkNews::Ended(Some(why)));
-                    return;
+impl Connection {
+    async fn run(self, mut device: Box<dyn Device>, mut stopped: oneshot::Receiver<()>) {
+        let counters = Arc::new(Counters::default());
+        let mut life = LinkLife::default();
+        let mut action = life.handle(LinkEvent::Start, Instant::now(), 0.0);
+        let mut was_up = false;
+        pull_carrier(&mut *device);
+        loop {
+            let event = match action {
+                LinkAction::Connect => {
+                    let turn = tokio::select! {
+                        turn = self.place.turn() => turn,
+                        _ = &mut stopped => return,
+                    };
+                    let (home, mut returning) = mpsc::unbounded_channel();
+                    let request = TunnelRequest {
+                        device: Lease::new(device, Some(home)),
+                        remote_unit: self.remote_unit,
+                        native: self.place.native(self.native),
+                        bundle: self.place.member(),
+                        counters: counters.clone(),
+                    };
+                    let broken = self
+                        .session(request, &mut stopped, || {
+                            life.handle(LinkEvent::Established, Instant::now(), 0.0);
+                            was_up = true;
+                            drop(turn);
+                        })
+                        .await;
+                    let Some(returned) = returning.recv().await else {
+                        return self.place.tell(LinkNews::Ended("the device got lost".to_owned()));
+                    };
+                    device = returned;
+                    pull_carrier(&mut *device);
+                    let Some(Broken { why, severity }) = broken else { return };
+                    let gives_up = match self.persistence {
+                        Persistence::Always => false,
+                        Persistence::OnceEstablished => !was_up,
+                        Persistence::Never => true,
+                    };
+                    if gives_up {
+                        return self.place.tell(LinkNews::Ended(why));
+                    }
+                    warn!("{why}");
+                    LinkEvent::Lost(severity)
                 }
-                warn!("{why}");
-                LinkEvent::Lost(severity)
-            }
-            LinkAction::SetTimer(until) => {
-                info!(
-                    "next attempt in {:.1} s",
-                    until.saturating_duration_since(Instant::now()).as_secs_f32()
-                );
-                tokio::select! {
-                    () = sleep_until(until.into()) => LinkEvent::Timer,
-                    _ = &mut stopped => {
-                        news.tell(LinkNews::Ended(None));
-                        return;
+                LinkAction::SetTimer(until) => {
+                    info!(
+                        "next attempt in {:.1} s",
+                        until.saturating_duration_since(Instant::now()).as_secs_f32()
+                    );
+                    tokio::select! {
+                        () = sleep_until(until.into()) => LinkEvent::Timer,
+                        _ = &mut stopped => return,
                     }
                 }
-            }
-            LinkAction::Wait | LinkAction::Disconnect => return,
-        };
-        action = life.handle(event, Instant::now(), jitter());
+                LinkAction::Wait | LinkAction::Disconnect => return,
+            };
+            action = life.handle(event, Instant::now(), jitter());
+        }
     }
-}
 
-/// One session from the first packet to the last. `None`: it was told to stop.
-async fn session(
-    options: &client::Options,
-    prompter: &Arc<dyn Prompter>,
-    request: TunnelRequest,
-    stopped: &mut oneshot::Receiver<()>,
-    established: impl FnOnce(),
-) -> Option<Broken> {
-    let (sender, mut events) = mpsc::unbounded_channel();
-    let connected = tokio::select! {
-        connected = client::connect(options, Arc::clone(prompter), sender) => connected,
-        _ = &mut *stopped => return None,
-    };
-    let session = match connected {
-        Ok(session) => session,
-        Err(error) => {
-            let severity = if error.is_permanent() { Severity::Standing } else { Severity::Passing };
-            return Some(Broken { why: error.to_string(), severity });
+    /// One session from the first packet to the last. `None`: it was told to stop.
+    async fn session(
+        &self,
+        request: TunnelRequest,
+        stopped: &mut oneshot::Receiver<()>,
+        established: impl FnOnce(),
+    ) -> Option<Broken> {
+        let (sender, mut events) = mpsc::unbounded_channel();
+        let connected = tokio::select! {
+            connected = client::connect(&self.options, Arc::clone(&self.prompter), sender) => connected,
+            _ = &mut *stopped => return None,
+        };
+        let session = match connected {
+            Ok(session) => session,
+            Err(error) => {
+                let severity = if error.is_permanent() { Severity::Standing } else { Severity::Passing };
+                return Some(Broken { why: error.to_string(), severity });
+            }
+        };
+        let opened = tokio::select! {
+            opened = session.tunnels().open(request) => opened,
+            _ = &mut *stopped => {
+                session.disconnect().await;
+                return None;
+            }
+        };
+        let tunnel = match opened {
+            Ok(tunnel) => tunnel,
+            // A session that broke says more than that the tunnel did not come.
+            Err(OpenTunnelError::SessionEnded) => {
+                return Some(Broken { why: session.closed().await.to_string(), severity: Severity::Passing });
+            }
+            Err(refused) => {
+                session.disconnect().await;
+                return Some(Broken { why: refused.to_string(), severity: Severity::Standing });
+            }
+        };
+        established();
+        let mut presence = self.place.opened(&tunnel.device, tunnel.dialect, session.peer_version());
+        loop {
+            tokio::select! {
+                ended = session.closed() => return match ended {
+                    Ended::Here => None,
+                    ended => Some(Broken { why: ended.to_string(), severity: Severity::Passing }),
+                },
+                Some(event) = events.recv() => match event {
+                    Event::Greeted { bundled, .. } => if let Err(alone) = presence.greeted(bundled) {
+                        session.disconnect().await;
+                        return Some(Broken { why: alone.to_string(), severity: Severity::Standing });
+                    },
+                    Event::Closed { reason, .. } => {
+                        return Some(Broken { why: reason.to_string(), severity: Severity::Passing });
+                    }
+                },
+                _ = &mut *stopped => {
+                    session.disconnect().await;
+                    return None;
+                }
+            }
         }
-    };
-    let opened = tokio::select! {
-        opened = session.tunnels().open(request) => opened,
-        _ = &mut *stopped => {
-            session.disconnect().await;
-            return None;
-        }
-    };
-    let tunnel = match opened {
-        Ok(tunnel) => tunnel,
-        // A session that broke says more than that the tunnel did not come.
-        Err(OpenTunnelError::SessionEnded) => {
-            return Some(Broken { why: session.closed().await.to_string(), severity: Severity::Passing });
-        }
-        Err(refused) => {
-            session.disconnect().await;
-            return Some(Broken { why: refused.to_string(), severity: Severity::Standing });
-        }
-    };
-    info!(
-        device = tunnel.device,
-        channel = tunnel.dialect.channel_type(),
-        peer = session.peer_version(),
-        "up"
-    );
-    established();
-    let why = tokio::select! {
-        ended = session.closed() => match ended {
-            Ended::Here => return None,
-            ended => ended.to_string(),
-        },
-        Some(Event::Closed { reason, .. }) = events.recv() => reason.to_string(),
-        _ = &mut *stopped => {
-            session.disconnect().await;
-            return None;
-        }
-    };
-    Some(Broken { why, severity: Severity::Passing })
+    }
 }
 
 /// From 0 to 1; without randomness links only come back in step.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tapline_config::{Config, Link, LoadError, Server};
 use tapline_control::{Desired, Interface, InterfaceName};
-use tapline_device::{Device, OffloadPolicy, OpenRequest, Unit};
+use tapline_device::{Device, MultiQueue, OffloadPolicy, OpenRequest, Unit};
 use tapline_frame::Mode;
 use tapline_transport::client::{self, NonInteractive, Prompter};
 use tapline_transport::tunnel::NativePolicy;
@@ -47,6 +47,8 @@ pub(crate) struct LinkSpec {
     pub(crate) local_unit: Unit,
     pub(crate) remote_unit: Option<u32>,
     pub(crate) native: NativePolicy,
+    /// SSH connections over which its flows are spread.
+    pub(crate) connections: u32,
     pub(crate) interface: Interface,
     pub(crate) persistence: Persistence,
     pub(crate) prompter: Arc<dyn Prompter>,
@@ -58,10 +60,6 @@ pub(crate) enum DaemonError {
     Config(#[from] LoadError),
     #[error("link {link}: {error}")]
     Options { link: String, error: ClientOptionsError },
-    #[error(
-        "link {link}: several connections to one link are not built yet; write `connections: 1` or leave it out"
-    )]
-    Connections { link: String },
     #[error(transparent)]
     SshFiles(#[from] SshOptionsError),
     #[error("link {link}: {error}")]
@@ -111,9 +109,6 @@ impl Plan {
         let files = SshFiles::read_default()?;
         let mut links = Vec::new();
         for (name, link) in &config.links {
-            if link.connections.get() > 1 {
-                return Err(DaemonError::Connections { link: name.to_string() });
-            }
             let options = client_options::of_link(&files, link)
                 .map_err(|error| DaemonError::Options { link: name.to_string(), error })?;
             links.push(LinkSpec {
@@ -134,6 +129,7 @@ impl Plan {
                     tapline_config::Native::Only => NativePolicy::Only,
                     tapline_config::Native::No => NativePolicy::No,
                 },
+                connections: link.connections.get(),
                 interface: desired::link_device(link),
                 persistence: Persistence::Always,
                 prompter: Arc::new(NonInteractive),
@@ -194,9 +190,9 @@ impl Daemon {
         let mut desired = plan.bridges;
         let mut links = Vec::new();
         for link in plan.links {
-            let (device, interface) = open_device(&link)?;
+            let (devices, interface) = open_devices(&link)?;
             desired.interfaces.insert(interface.clone(), link.interface.clone());
-            links.push((link, device, interface));
+            links.push((link, devices, interface));
         }
         network.replace(desired).await?;
 
@@ -207,8 +203,8 @@ impl Daemon {
         let (news_sender, news) = mpsc::unbounded_channel();
         let mut daemon =
             Self { network, server, server_config: plan.server, links: BTreeMap::new(), news_sender, news };
-        for (link, device, interface) in links {
-            daemon.start_link(link, device, interface)?;
+        for (link, devices, interface) in links {
+            daemon.start_link(link, devices, interface)?;
         }
         Ok(daemon)
     }
@@ -216,13 +212,13 @@ impl Daemon {
     fn start_link(
         &mut self,
         link: LinkSpec,
-        device: Box<dyn Device>,
+        devices: Vec<Box<dyn Device>>,
         interface: InterfaceName,
     ) -> Result<(), DaemonError> {
         let plan = LinkPlan {
             name: link.name.clone(),
             options: link.options,
-            device,
+            devices,
             remote_unit: link.remote_unit,
             native: link.native,
             persistence: link.persistence,
@@ -249,9 +245,7 @@ impl Daemon {
                     LinkNews::Down => {}
                     LinkNews::Ended(why) => {
                         self.links.remove(&link);
-                        if let Some(why) = why {
-                            return Err(DaemonError::Link { link, why });
-                        }
+                        return Err(DaemonError::Link { link, why });
                     }
                 },
             }
@@ -301,13 +295,13 @@ impl Daemon {
         }
         let mut opened = Vec::new();
         for link in comes {
-            let (device, interface) = open_device(&link)?;
+            let (devices, interface) = open_devices(&link)?;
             desired.interfaces.insert(interface.clone(), link.interface.clone());
-            opened.push((link, device, interface));
+            opened.push((link, devices, interface));
         }
         self.network.replace(desired).await?;
-        for (link, device, interface) in opened {
-            self.start_link(link, device, interface)?;
+        for (link, devices, interface) in opened {
+            self.start_link(link, devices, interface)?;
         }
         self.change_server_to(plan.server).await
     }
@@ -345,16 +339,28 @@ impl Daemon {
     }
 }
 
-fn open_device(link: &LinkSpec) -> Result<(Box<dyn Device>, InterfaceName), DaemonError> {
+/// The link's interface, with a queue for each connection if it has several.
+fn open_devices(link: &LinkSpec) -> Result<(Vec<Box<dyn Device>>, InterfaceName), DaemonError> {
     let request =
         OpenRequest { mode: link.mode, unit: link.local_unit, name: None, offloads: OffloadPolicy::Probe };
-    let device = tapline_device::open(&request)
-        .map_err(|error| DaemonError::Device { link: link.name.clone(), error })?;
-    let interface = device
-        .name()
+    let device_error = |error| DaemonError::Device { link: link.name.clone(), error };
+    let mut devices: Vec<Box<dyn Device>> = Vec::new();
+    let name = if link.connections > 1 {
+        let interface = MultiQueue::open(&request).map_err(device_error)?;
+        for _ in 0..link.connections {
+            devices.push(Box::new(interface.queue().map_err(device_error)?));
+        }
+        interface.name().to_owned()
+    } else {
+        let device = tapline_device::open(&request).map_err(device_error)?;
+        let name = device.name().to_owned();
+        devices.push(Box::new(device));
+        name
+    };
+    let interface = name
         .parse()
         .map_err(|error| DaemonError::Link { link: link.name.clone(), why: format!("{error}") })?;
-    Ok((Box::new(device), interface))
+    Ok((devices, interface))
 }
 
 /// Whether both describe the same SSH session and device, whatever they say of addresses and the like.

@@ -109,10 +109,10 @@ impl Connection {
                     }
                     log.notice(notice);
                 }
-                Some(tunnel::Event::Closed { channel, reason }) = ends.recv() => {
+                Some(event) = ends.recv() => if let tunnel::Event::Closed { channel, reason } = event {
                     open.fetch_sub(1, Ordering::Relaxed);
                     log.closed(channel, reason.into());
-                }
+                },
                 Ok(greeted) = &mut handle_receiver, if handle.is_none() => handle = Some(greeted),
                 order = self.orders.recv() => match order {
                     Some(Order::Disconnect(reason)) => {

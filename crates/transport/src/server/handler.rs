@@ -160,6 +160,7 @@ impl SessionHandler {
             unit,
             dialect: wanted.dialect,
             mtu: wanted.mtu,
+            bundle: wanted.bundle,
             counters: Arc::clone(&counters),
             reply,
         };
@@ -171,6 +172,7 @@ impl SessionHandler {
             device: device.name().to_owned(),
             mode: wanted.mode,
             dialect: wanted.dialect,
+            bundle: wanted.bundle.filter(|_| device.is_bundled()),
             counters: Arc::clone(&counters),
         };
         self.tunnels.accept(open.channel, wanted.dialect, wanted.takes, device, counters);

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use russh_channels::ChannelId;
 use tapline_device::Unit;
 use tapline_frame::Mode;
+use tapline_frame::records::BundleMember;
 use tokio::sync::oneshot;
 
 use crate::tunnel::{ClosedReason, Counters, Dialect, Lease};
@@ -68,6 +69,9 @@ pub struct DeviceRequest {
     pub dialect: Dialect,
     /// The MTU of the peer's device in bytes, without the Ethernet header, if it says so.
     pub mtu: Option<u32>,
+    /// The bundle that the peer wants the tunnel to be of. A program that joins tunnels of one bundle and one peer to one
+    /// interface answers with [`Lease::bundled`]; one that does not passes over it.
+    pub bundle: Option<BundleMember>,
     /// What the tunnel will have carried.
     pub counters: Arc<Counters>,
     pub reply: oneshot::Sender<Result<Lease, DeviceRefused>>,
@@ -107,6 +111,8 @@ pub struct OpenedTunnel {
     pub device: String,
     pub mode: Mode,
     pub dialect: Dialect,
+    /// Its place in its bundle, if it has been joined to one.
+    pub bundle: Option<BundleMember>,
     pub counters: Arc<Counters>,
 }
 

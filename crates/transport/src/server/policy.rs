@@ -2,7 +2,8 @@
 
 use russh_channels::tunnel::OpenAnswer;
 use tapline_device::Unit;
-use tapline_frame::{Mode, Offloads, records, tunnel as stock};
+use tapline_frame::records::{self, BundleMember};
+use tapline_frame::{Mode, Offloads, tunnel as stock};
 
 use super::PermitTunnel;
 use crate::trust::authorized_keys::TunnelGrant;
@@ -26,6 +27,8 @@ pub(super) struct Wanted {
     pub(super) mtu: Option<u32>,
     /// What the peer takes beyond ordinary frames.
     pub(super) takes: Offloads,
+    /// The bundle that the peer wants the tunnel to be of.
+    pub(super) bundle: Option<BundleMember>,
 }
 
 /// Why a channel is not opened. The text is for this host's log; the peer hears [`Refusal::answer`].
@@ -57,12 +60,19 @@ pub(super) fn parse(kind: Option<&str>, payload: &[u8]) -> Result<Wanted, Refusa
         Some(stock::CHANNEL_TYPE) => {
             let open = stock::Open::decode(payload)?;
             let unit = unit(open.unit);
-            Ok(Wanted { dialect: Dialect::Stock, mode: open.mode, unit, mtu: None, takes: Offloads::NONE })
+            Ok(Wanted {
+                dialect: Dialect::Stock,
+                mode: open.mode,
+                unit,
+                mtu: None,
+                takes: Offloads::NONE,
+                bundle: None,
+            })
         }
         Some(records::CHANNEL_TYPE) => {
             let open = records::Open::decode(payload)?;
-            let records::Open { mode, mtu, features: takes, .. } = open;
-            Ok(Wanted { dialect: Dialect::Native, mode, unit: unit(open.unit), mtu, takes })
+            let records::Open { mode, mtu, features: takes, bundle, .. } = open;
+            Ok(Wanted { dialect: Dialect::Native, mode, unit: unit(open.unit), mtu, takes, bundle })
         }
         _ => Err(Refusal::NoTunnel),
     }

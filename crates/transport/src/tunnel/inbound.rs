@@ -23,7 +23,7 @@ pub(super) struct Inbound {
 /// What a message said besides frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Said {
-    Takes(Offloads),
+    Hello { takes: Offloads, bundled: bool },
     Ping([u8; 8]),
 }
 
@@ -95,7 +95,9 @@ impl Inbound {
                     Ok(header) => batch.push(FrameRef { header, bytes })?,
                     Err(_) => counters.receive_drops.add(1),
                 },
-                Ok(Record::Hello(hello)) => said(Said::Takes(hello.features)),
+                Ok(Record::Hello(hello)) => {
+                    said(Said::Hello { takes: hello.features, bundled: hello.bundled });
+                }
                 Ok(Record::Ping(opaque)) => said(Said::Ping(opaque)),
                 Ok(Record::Pong(_)) => {}
                 Err(error) if error.is_fatal() => {

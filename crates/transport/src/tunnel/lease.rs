@@ -11,12 +11,23 @@ pub struct Lease {
     /// `None` only while dropping.
     device: Option<Box<dyn Device>>,
     home: Option<mpsc::UnboundedSender<Box<dyn Device>>>,
+    bundled: bool,
 }
 
 impl Lease {
     /// Without a home the device is dropped with the session, and the kernel removes what was created for it.
     pub fn new(device: Box<dyn Device>, home: Option<mpsc::UnboundedSender<Box<dyn Device>>>) -> Self {
-        Self { device: Some(device), home }
+        Self { device: Some(device), home, bundled: false }
+    }
+
+    /// One queue of an interface whose other queues go to the other channels of the bundle that the peer has named.
+    pub fn bundled(mut self) -> Self {
+        self.bundled = true;
+        self
+    }
+
+    pub fn is_bundled(&self) -> bool {
+        self.bundled
     }
 }
 

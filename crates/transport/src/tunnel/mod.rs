@@ -59,6 +59,9 @@ pub struct TunnelHandle {
 /// What a session tells about its tunnels.
 #[derive(Debug)]
 pub enum Event {
+    /// The peer of a native tunnel has said its first word; with it comes whether it has joined the channel into the
+    /// bundle that was named to it.
+    Greeted { channel: ChannelId, bundled: bool },
     /// The tunnel is over; its device is on its way home.
     Closed { channel: ChannelId, reason: ClosedReason },
 }
@@ -107,7 +110,14 @@ impl Tunnels {
         if dialect == Dialect::Native {
             let name = port.device().name().to_owned();
             let features = port.device().offloads();
-            port.greet(&records::Hello { version: records::VERSION, features, device: &name, mtu: None });
+            let bundled = port.device().is_bundled();
+            port.greet(&records::Hello {
+                version: records::VERSION,
+                features,
+                bundled,
+                device: &name,
+                mtu: None,
+            });
         }
         self.plug(port);
     }
@@ -116,7 +126,12 @@ impl Tunnels {
     pub fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
         let port = self.ports.iter_mut().find(|port| port.channel() == channel)?;
         match port.receive(data) {
-            Ok(credit) => Some(credit),
+            Ok(credit) => {
+                if let Some(bundled) = port.greeted() {
+                    let _ = self.events.send(Event::Greeted { channel, bundled });
+                }
+                Some(credit)
+            }
             Err(error) => {
                 self.fail(channel, error);
                 Some(0)

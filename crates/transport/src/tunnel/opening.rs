@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use russh_channels::tunnel::TunnelWriter;
 use russh_channels::{ChannelId, ChannelOpenFailure};
-use tapline_frame::{Mode, Offloads, records, tunnel as stock};
+use tapline_frame::records::{self, BundleMember};
+use tapline_frame::{Mode, Offloads, tunnel as stock};
 use tokio::sync::oneshot;
 
 use super::port::{Dialect, Port};
@@ -15,6 +16,8 @@ pub struct TunnelRequest {
     /// The peer's device; `None` is "any".
     pub remote_unit: Option<u32>,
     pub native: NativePolicy,
+    /// The bundle that the tunnel is to be of. Peers that know none pass over it; see [`super::Event::Greeted`].
+    pub bundle: Option<BundleMember>,
     pub counters: Arc<Counters>,
 }
 
@@ -88,7 +91,8 @@ impl Opening {
             Dialect::Native => {
                 let mut payload = Vec::new();
                 let features = self.request.device.offloads();
-                records::Open { mode: self.mode, unit, features, mtu: None }.encode(&mut payload);
+                let bundle = self.request.bundle;
+                records::Open { mode: self.mode, unit, features, bundle, mtu: None }.encode(&mut payload);
                 payload
             }
         };

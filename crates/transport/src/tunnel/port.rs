@@ -73,6 +73,8 @@ pub(super) struct Port {
     counters: Arc<Counters>,
     /// Something is to be sent that no device will announce.
     fresh: bool,
+    /// What the peer's first HELLO said of the bundle, and whether that has been passed on.
+    greeting: Option<Greeting>,
     /// A frame came since the end of the last batch.
     received: bool,
 }
@@ -104,6 +106,7 @@ impl Port {
             device,
             counters,
             fresh: false,
+            greeting: None,
             received: false,
         }
     }
@@ -147,12 +150,22 @@ impl Port {
     /// Handles one CHANNEL_DATA string and returns the window to give back.
     pub(super) fn receive(&mut self, data: &[u8]) -> Result<u32, PortError> {
         self.received = true;
-        let Self { inbound, outbound, device, counters, fresh, .. } = self;
+        let Self { inbound, outbound, device, counters, fresh, greeting, .. } = self;
         inbound.message(data, &mut **device, counters, |said| match said {
-            Said::Takes(takes) => outbound.set_takes(takes),
+            Said::Hello { takes, bundled } => {
+                outbound.set_takes(takes);
+                greeting.get_or_insert(Greeting { bundled, told: false });
+            }
             Said::Ping(opaque) => *fresh |= outbound.answer_ping(opaque),
         })?;
         Ok(self.window.received(data.len()))
+    }
+
+    /// Whether the peer has joined the channel into the bundle: once, when it has said so or not.
+    pub(super) fn greeted(&mut self) -> Option<bool> {
+        let greeting = self.greeting.as_mut().filter(|greeting| !greeting.told)?;
+        greeting.told = true;
+        Some(greeting.bundled)
     }
 
     /// All that the socket had has been received.
@@ -163,6 +176,12 @@ impl Port {
         }
         Ok(())
     }
+}
+
+#[derive(Debug)]
+struct Greeting {
+    bundled: bool,
+    told: bool,
 }
 
 /// Whose fault it is that nothing can be sent.

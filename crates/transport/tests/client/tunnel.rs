@@ -12,7 +12,7 @@ use crate::harness::{Scene, in_namespaces, log_in};
 async fn open(session: &Session, native: NativePolicy) -> Result<Established, OpenTunnelError> {
     let (device, _other_end) = memory::pair(Mode::Ethernet);
     let device = Lease::new(Box::new(device), None);
-    let request = TunnelRequest { device, remote_unit: None, native, counters: Arc::default() };
+    let request = TunnelRequest { device, remote_unit: None, native, bundle: None, counters: Arc::default() };
     session.tunnels().open(request).await
 }
 

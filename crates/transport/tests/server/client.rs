@@ -8,7 +8,7 @@ use russh_channels::client::{self, Handle, Session};
 use russh_channels::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh_channels::tunnel::TunnelWriter;
 use russh_channels::{ChannelId, ChannelOpenFailure, Error};
-use tapline_transport::tunnel::{TunnelHandle, Tunnels};
+use tapline_transport::tunnel::{Event, TunnelHandle, Tunnels};
 use tokio::sync::mpsc;
 
 use crate::harness::{CLIENT, Server, private_key, within};
@@ -17,6 +17,8 @@ pub(crate) struct Client {
     pub(crate) handle: Handle<ClientHandler>,
     /// Opens real tunnels.
     pub(crate) tunnels: TunnelHandle,
+    /// What they tell.
+    pub(crate) events: mpsc::UnboundedReceiver<Event>,
     /// Opens channels of any type, with any payload.
     wishes: mpsc::UnboundedSender<Wish>,
     answers: mpsc::UnboundedReceiver<Answer>,
@@ -44,7 +46,7 @@ pub(crate) enum Answer {
 impl Client {
     pub(crate) async fn log_in(server: &Server) -> Self {
         let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
-        let (ends, _) = mpsc::unbounded_channel();
+        let (ends, events) = mpsc::unbounded_channel();
         let (tunnels, tunnel_handle) = Tunnels::new(ends);
         let (wishes_sender, wishes) = mpsc::unbounded_channel();
         let (answers_sender, answers) = mpsc::unbounded_channel();
@@ -60,7 +62,7 @@ impl Client {
         let key = PrivateKeyWithHashAlg::new(Arc::new(private_key(CLIENT)), None);
         let result = handle.authenticate_publickey("tapline", key).await.unwrap();
         assert!(result.success());
-        Self { handle, tunnels: tunnel_handle, wishes: wishes_sender, answers }
+        Self { handle, tunnels: tunnel_handle, events, wishes: wishes_sender, answers }
     }
 
     pub(crate) fn ask(&self, kind: &str, payload: &[u8]) {

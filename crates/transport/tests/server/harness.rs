@@ -18,6 +18,7 @@ use russh_channels::keys::{PrivateKey, PublicKey};
 use tapline_device::Unit;
 use tapline_device::memory::{self, MemoryDevice};
 use tapline_frame::Mode;
+use tapline_frame::records::BundleMember;
 use tapline_transport::server::{
     DeviceRefused, DeviceRequest, Event, Listener, OpenedTunnel, Options, Peer, PermitTunnel, ServerHandle,
     SessionEnd, serve,
@@ -286,6 +287,8 @@ pub(crate) struct Devices {
     state: Arc<Mutex<Provided>>,
     /// Answer all requests with this refusal.
     pub(crate) refuse: Option<&'static str>,
+    /// Say that tunnels of a bundle are joined.
+    joins: bool,
 }
 
 #[derive(Default)]
@@ -301,24 +304,30 @@ pub(crate) struct Asked {
     pub(crate) mode: Mode,
     pub(crate) unit: Unit,
     pub(crate) dialect: Dialect,
+    pub(crate) bundle: Option<BundleMember>,
 }
 
 impl Devices {
+    pub(crate) fn joining() -> Self {
+        Self { joins: true, ..Self::default() }
+    }
+
     pub(crate) fn refusing(reason: &'static str) -> Self {
         Self { refuse: Some(reason), ..Self::default() }
     }
 
     fn answer(&self, request: DeviceRequest) {
         let mut state = self.state.lock().unwrap();
-        let DeviceRequest { peer, mode, unit, dialect, reply, .. } = request;
-        state.asked.push(Asked { peer: Peer::clone(&peer), mode, unit, dialect });
+        let DeviceRequest { peer, mode, unit, dialect, bundle, reply, .. } = request;
+        state.asked.push(Asked { peer: Peer::clone(&peer), mode, unit, dialect, bundle });
         if let Some(reason) = self.refuse {
             let _ = reply.send(Err(DeviceRefused(reason.to_owned())));
             return;
         }
         let (ours, others) = memory::pair(mode);
         state.others.push(others);
-        let _ = reply.send(Ok(Lease::new(Box::new(ours), None)));
+        let lease = Lease::new(Box::new(ours), None);
+        let _ = reply.send(Ok(if self.joins && bundle.is_some() { lease.bundled() } else { lease }));
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {

@@ -29,8 +29,14 @@ fn stock_open(mode: Mode) -> Vec<u8> {
 
 fn native_open() -> Vec<u8> {
     let mut payload = Vec::new();
-    records::Open { mode: Mode::Ethernet, unit: None, features: Offloads::NONE, mtu: Some(1500) }
-        .encode(&mut payload);
+    records::Open {
+        mode: Mode::Ethernet,
+        unit: None,
+        features: Offloads::NONE,
+        bundle: None,
+        mtu: Some(1500),
+    }
+    .encode(&mut payload);
     payload
 }
 

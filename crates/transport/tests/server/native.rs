@@ -3,9 +3,12 @@ use std::sync::Arc;
 
 use russh_channels::ChannelOpenFailure;
 use tapline_device::{Device, FrameRef, FrameSink, Unit, memory};
-use tapline_frame::{Mode, NetHeader, Offloads, records};
+use tapline_frame::records::{self, BundleId, BundleMember};
+use tapline_frame::{Mode, NetHeader, Offloads};
 use tapline_transport::server::{Event, PermitTunnel};
-use tapline_transport::tunnel::{Counters, Dialect, Lease, NativePolicy, OpenTunnelError, TunnelRequest};
+use tapline_transport::tunnel::{
+    self, Counters, Dialect, Lease, NativePolicy, OpenTunnelError, TunnelRequest,
+};
 
 use crate::client::{Answer, Client};
 use crate::harness::{CLIENT, Devices, Site, in_namespace, line, until, within};
@@ -15,14 +18,21 @@ fn request(device: memory::MemoryDevice, native: NativePolicy) -> TunnelRequest 
         device: Lease::new(Box::new(device), None),
         remote_unit: Some(5),
         native,
+        bundle: None,
         counters: Arc::new(Counters::default()),
     }
 }
 
 fn open_payload() -> Vec<u8> {
     let mut payload = Vec::new();
-    records::Open { mode: Mode::Ethernet, unit: None, features: Offloads::NONE, mtu: Some(1400) }
-        .encode(&mut payload);
+    records::Open {
+        mode: Mode::Ethernet,
+        unit: None,
+        features: Offloads::NONE,
+        bundle: None,
+        mtu: Some(1400),
+    }
+    .encode(&mut payload);
     payload
 }
 
@@ -67,6 +77,47 @@ fn frames_cross_a_native_tunnel_both_ways() {
             counters.received.frames.read() == 1 && counters.sent.frames.read() == 1
         })
         .await;
+    });
+}
+
+#[test]
+fn a_bundle_is_passed_on_and_answered_by_the_hello() {
+    in_namespace(|| async {
+        let member = BundleMember::new(BundleId([7; 16]), 2, 3);
+        for (joins, wanted) in [(true, member), (false, member), (true, None)] {
+            let site = Site::new();
+            let devices = if joins { Devices::joining() } else { Devices::default() };
+            let mut server = site.serve_with(site.options(&line(CLIENT)), devices);
+            let mut client = Client::log_in(&server).await;
+            let (ours, _here) = memory::pair(Mode::Ethernet);
+            let request = TunnelRequest { bundle: wanted, ..request(ours, NativePolicy::Auto) };
+            let established = within("a tunnel", client.tunnels.open(request)).await.unwrap();
+            assert_eq!(server.devices.asked()[0].bundle, wanted);
+            assert_eq!(server.opened().await.bundle, member.filter(|_| joins && wanted.is_some()));
+            match within("the HELLO", client.events.recv()).await {
+                Some(tunnel::Event::Greeted { channel, bundled }) => {
+                    assert_eq!((channel, bundled), (established.channel, joins && wanted.is_some()));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_malformed_bundle_is_refused_by_name() {
+    in_namespace(|| async {
+        let site = Site::new();
+        let server = site.serve(site.options(&line(CLIENT)));
+        let mut client = Client::log_in(&server).await;
+        let mut payload = [0, 0, 0, 1, 0, 0, 0, 2, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 14].to_vec();
+        payload.extend(b"bundle=00/1/99");
+        payload.extend([0; 4]);
+        let answer = client.open(records::CHANNEL_TYPE, &payload).await;
+        let Answer::Refused { reason, description } = answer else { panic!("{answer:?}") };
+        assert_eq!(reason, ChannelOpenFailure::ConnectFailed);
+        assert!(description.contains("another bundle than"), "{description}");
+        assert!(server.devices.asked().is_empty());
     });
 }
 

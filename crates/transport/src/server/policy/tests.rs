@@ -6,7 +6,7 @@ use tapline_frame::Offloads;
 use super::*;
 
 fn wanted(dialect: Dialect, mode: Mode, unit: Unit) -> Wanted {
-    Wanted { dialect, mode, unit, mtu: None, takes: Offloads::NONE }
+    Wanted { dialect, mode, unit, mtu: None, takes: Offloads::NONE, bundle: None }
 }
 
 fn refusal(answer: OpenAnswer) -> (u32, String, Option<String>) {
@@ -80,7 +80,7 @@ fn a_mode_nobody_knows_is_refused_in_openssh_words() {
 #[test]
 fn another_version_is_refused_by_name() {
     let mut payload = Vec::new();
-    records::Open { mode: Mode::Ethernet, unit: None, features: Offloads::NONE, mtu: None }
+    records::Open { mode: Mode::Ethernet, unit: None, features: Offloads::NONE, bundle: None, mtu: None }
         .encode(&mut payload);
     *payload.get_mut(3).unwrap() = 2;
     let (reason, description, _) =
