@@ -5,7 +5,12 @@ mod info;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+
+use nix::libc;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 
 pub(crate) use info::PathState;
 
@@ -25,6 +30,25 @@ pub(crate) fn tune(stream: &impl AsFd) -> io::Result<()> {
     options.set_tcp_nodelay(true)?;
     options.set_keepalive(true)?;
     options.set_tcp_notsent_lowat(LOW_WATER)
+}
+
+/// Writes what the socket takes now.
+///
+/// Each write is marked as the end of a record (`MSG_EOR`, tcp(7)): the kernel then never appends to what still waits to
+/// be sent, which it would do past the low-water mark, up to 64 KiB.
+///
+/// Cancel safe.
+pub(crate) fn poll_write(stream: &TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    let flags =  libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        let sent = stream
+            .try_io(Interest::WRITABLE, || socket2::SockRef::from(stream).send_with_flags(bytes, flags));
+        match sent {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done),
+        }
+    }
 }
 
 /// The path of a session's connection, as the kernel sees it. It outlives neither of them: the connection is closed when

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
 use super::proxy_command::CommandStream;
-use crate::tcp::Path;
+use crate::tcp::{self, Path};
 
 /// A connection of one of the kinds there are.
 pub(super) enum Stream {
@@ -120,7 +120,7 @@ impl AsyncRead for Underlay {
 impl AsyncWrite for Underlay {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tcp(stream) => tcp::poll_write(stream, cx, buf),
             Stream::Channel(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Command(stream) => Pin::new(stream).poll_write(cx, buf),
         }
