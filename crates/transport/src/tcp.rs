@@ -39,7 +39,7 @@ pub(crate) fn tune(stream: &impl AsFd) -> io::Result<()> {
 ///
 /// Cancel safe.
 pub(crate) fn poll_write(stream: &TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-    let flags =  libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    let flags = libc::MSG_EOR | libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     loop {
         ready!(stream.poll_write_ready(cx))?;
         let sent = stream

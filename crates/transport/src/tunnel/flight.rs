@@ -52,7 +52,8 @@ impl Flight {
             return;
         }
         let rate = self.arrived as f64 / elapsed.as_secs_f64();
-        let time = round_trip.as_secs_f64() * f64::from(self.bounds.gain) / 100.0 + self.bounds.ahead.as_secs_f64();
+        let time =
+            round_trip.as_secs_f64() * f64::from(self.bounds.gain) / 100.0 + self.bounds.ahead.as_secs_f64();
         let held = rate * time;
         let wanted = self.bounds.least.saturating_add(held as u32).min(self.bounds.most);
         self.limit = wanted.max(self.limit - (self.limit - wanted.min(self.limit)) / 8);

@@ -10,8 +10,8 @@ use tapline_frame::queue::{FairQueue, Settings};
 use tapline_frame::segment::{self, Cut};
 use tapline_frame::{Gso, Mode, NetHeader, Offloads, records, tunnel as stock};
 
-use super::line::Line;
 use super::flight::Bounds;
+use super::line::Line;
 use super::window::{SendWindow, surcharge};
 use super::{Counters, Dialect};
 
@@ -108,8 +108,18 @@ impl Outbound {
             Dialect::Native => 0,
         };
         let blocked = out.unsent() >= line.pace().budget();
-        let mut turn =
-            Turn { outbound: self, channel, line, out, counters, now, surcharge, blocked, read: 0, failed: None };
+        let mut turn = Turn {
+            outbound: self,
+            channel,
+            line,
+            out,
+            counters,
+            now,
+            surcharge,
+            blocked,
+            read: 0,
+            failed: None,
+        };
         turn.send_waiting()?;
         let more = turn.take_from(device)?;
         turn.send_waiting()?;
@@ -260,8 +270,7 @@ impl Turn<'_, '_> {
         let sent = self.out.datagram(self.channel, 0, |message| {
             let start = message.len();
             message.extend_from_slice(&outbound.urgent);
-            let mut packer =
-                Packer {
+            let mut packer = Packer {
                 outbound,
                 counters,
                 now,
@@ -433,6 +442,8 @@ impl FrameSink for Packer<'_> {
             self.outbound.enqueue(self.now, header, frame, self.counters);
             return false;
         }
-        *self.read < TURN && self.message.len() < self.enough && self.message.len() + LARGEST_RECORD <= self.end
+        *self.read < TURN
+            && self.message.len() < self.enough
+            && self.message.len() + LARGEST_RECORD <= self.end
     }
 }

@@ -51,12 +51,9 @@ impl Dialect {
         match self {
             // What its sender's buffers hold is a queue that nobody manages, so it gets little more than the path needs,
             // and enough that one turn of its loop after the other finds something to do.
-            Self::Stock => Bounds {
-                least: 192 << 10,
-                most: 16 << 20,
-                gain: 150,
-                ahead: Duration::from_millis(8),
-            },
+            Self::Stock => {
+                Bounds { least: 192 << 10, most: 16 << 20, gain: 150, ahead: Duration::from_millis(8) }
+            }
             Self::Native => Bounds { least: 256 << 10, most: 64 << 20, gain: 200, ahead: Duration::ZERO },
         }
     }

@@ -2,12 +2,69 @@ use proptest::prelude::*;
 
 use super::*;
 
+const fn fixed(bytes: u32) -> Bounds {
+    Bounds { least: bytes, most: bytes, gain: 0, ahead: Duration::ZERO }
+}
+
 #[test]
-fn grants_when_half_is_used() {
-    let mut window = ReceiveWindow::new(1000);
-    assert_eq!(window.received(500), 0);
-    assert_eq!(window.received(1), 501);
-    assert_eq!(window.received(499), 0);
+fn grants_when_a_quarter_is_used() {
+    let mut window = ReceiveWindow::new(fixed(1000));
+    assert_eq!(window.received(250), 0);
+    assert_eq!(window.received(1), 251);
+    assert_eq!(window.received(249), 0);
+}
+
+#[test]
+fn grants_nothing_while_it_shrinks() {
+    let bounds = Bounds { least: 1000, most: 1_000_000, gain: 100, ahead: Duration::ZERO };
+    let mut window = ReceiveWindow::new(bounds);
+    let (mut now, round_trip) = (Instant::now(), Duration::from_millis(100));
+    window.observe(now, round_trip);
+    window.received(100_000);
+    now += round_trip;
+    window.observe(now, round_trip);
+    // 100 kB in a round trip, and 1 kB more than that.
+    assert_eq!(window.received(1), 100_001);
+    for _ in 0..100 {
+        now += round_trip;
+        window.observe(now, round_trip);
+    }
+    assert_eq!(window.received(90_000), 0);
+    assert!(window.received(11_000) > 0);
+}
+
+#[test]
+fn of_a_large_window_only_what_the_path_holds_is_used() {
+    let granted = 2 << 20;
+    let mut window = SendWindow::new(fixed(100_000));
+    assert_eq!(window.room(granted), 100_000);
+    window.sent(60_000);
+    assert_eq!(window.room(granted - 60_000), 40_000);
+    window.sent(40_000);
+    assert_eq!(window.room(granted - 100_000), 0);
+    // The peer gives some back.
+    assert_eq!(window.room(granted - 30_000), 70_000);
+    // A window smaller than that is the peer's own wish.
+    let mut window = SendWindow::new(fixed(100_000));
+    assert_eq!(window.room(5_000), 5_000);
+}
+
+#[test]
+fn the_use_of_a_window_grows_with_what_comes_back() {
+    let bounds = Bounds { least: 100_000, most: u32::MAX, gain: 150, ahead: Duration::ZERO };
+    let mut window = SendWindow::new(bounds);
+    let (mut now, round_trip) = (Instant::now(), Duration::from_millis(50));
+    let mut granted = 2 << 20;
+    for _ in 0..20 {
+        window.observe(now, round_trip);
+        let room = window.room(granted);
+        window.sent(room);
+        granted -= room;
+        now += round_trip;
+        // A round trip later all of it has been given back.
+        granted += room;
+    }
+    assert_eq!(window.room(granted), granted);
 }
 
 #[test]
@@ -45,7 +102,7 @@ proptest! {
         target in 65_536u32..4_000_000,
         lengths in prop::collection::vec(1usize..32_768, 1..500),
     ) {
-        let mut ours = ReceiveWindow::new(target);
+        let mut ours = ReceiveWindow::new(fixed(target));
         let mut theirs = target;
         for len in lengths {
             let len = u32::try_from(len).unwrap();
