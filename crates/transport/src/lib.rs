@@ -6,7 +6,10 @@ pub mod link;
 pub mod server;
 mod tcp;
 pub mod trust;
+mod tuning;
 pub mod tunnel;
+
+pub use tuning::{Congestion, Tuning};
 
 /// The runtime that a session is at its best on: one thread, and events looked for whenever the session yields.
 ///

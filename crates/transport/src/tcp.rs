@@ -12,6 +12,8 @@ use nix::libc;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::tuning::{Congestion, Tuning};
+
 pub(crate) use info::PathState;
 
 /// What the kernel may hold unsent at first, in bytes. More would stand in a queue that nothing manages; less costs a
@@ -20,6 +22,9 @@ const LOW_WATER: u32 = 64 << 10;
 
 /// How old what is known of the path may be.
 const FRESH: Duration = Duration::from_millis(10);
+
+/// A round trip that is more than a few switches away. On shorter ways the pacing of BBR costs more than it gives.
+const LONG: Duration = Duration::from_millis(1);
 
 /// What of a round trip may be the hosts' own doing.
 const HOSTS_OWN: Duration = Duration::from_millis(2);
@@ -54,22 +59,47 @@ pub(crate) fn poll_write(stream: &TcpStream, cx: &mut Context<'_>, bytes: &[u8])
 /// The path of a session's connection, as the kernel sees it. It outlives neither of them: the connection is closed when
 /// the session ends, whoever still has this.
 #[derive(Debug)]
-pub(crate) struct Path {
-    /// `None` for a session within another one, or through a command: nothing is known of those.
+pub struct Path {
+    /// `None` where nothing is known.
     socket: Option<OwnedFd>,
     low_water: u32,
     round_trip: Duration,
     asked: Option<Instant>,
+    /// Until BBR has been asked for.
+    prefers_bbr: bool,
 }
 
 impl Path {
-    pub(crate) fn of(stream: &impl AsFd) -> Self {
+    pub(crate) fn of(stream: &impl AsFd, tuning: &Tuning) -> Self {
         // Without a second descriptor the path is merely unknown.
-        Self { socket: stream.as_fd().try_clone_to_owned().ok(), ..Self::unknown() }
+        let socket = stream.as_fd().try_clone_to_owned().ok();
+        let path = Self { socket, prefers_bbr: tuning.congestion == Congestion::Auto, ..Self::unknown() };
+        if let Congestion::Named(name) = &tuning.congestion
+            && let Err(error) = path.set_congestion(name)
+        {
+            tracing::warn!(name, %error, "cannot set this congestion control; see net.ipv4.tcp_available_congestion_control");
+        }
+        path
     }
 
-    pub(crate) fn unknown() -> Self {
-        Self { socket: None, low_water: LOW_WATER, round_trip: Duration::ZERO, asked: None }
+    /// The path of a session within another one, or through a command.
+    pub fn unknown() -> Self {
+        Self {
+            socket: None,
+            low_water: LOW_WATER,
+            round_trip: Duration::ZERO,
+            asked: None,
+            prefers_bbr: false,
+        }
+    }
+
+    /// The path turned out to be the bottleneck.
+    pub(crate) fn is_slow(&mut self) {
+        if std::mem::take(&mut self.prefers_bbr)
+            && let Err(error) = self.set_congestion("bbr")
+        {
+            tracing::debug!(%error, "no BBR for a long or slow path");
+        }
     }
 
     /// The round-trip time, without what scheduling on busy hosts adds to a short one; zero while it is unknown.
@@ -86,6 +116,9 @@ impl Path {
     pub(crate) fn look(&mut self) -> Option<PathState> {
         let state = info::read(self.socket.as_ref()?).ok()?;
         self.round_trip = state.least.max(state.smoothed.saturating_sub(HOSTS_OWN));
+        if state.least >= LONG {
+            self.is_slow();
+        }
         Some(state)
     }
 
@@ -99,5 +132,10 @@ impl Path {
         if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(bytes) {
             tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
         }
+    }
+
+    fn set_congestion(&self, name: &str) -> io::Result<()> {
+        let Some(socket) = &self.socket else { return Ok(()) };
+        socket2::SockRef::from(socket).set_tcp_congestion(name.as_bytes())
     }
 }

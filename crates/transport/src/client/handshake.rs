@@ -30,7 +30,8 @@ pub(super) async fn log_in(
     let interactive = !options.batch_mode && prompter.is_interactive();
     let check = HostKeyCheck::read(options, reached.address.map(|address| address.ip()), interactive);
     let config = Arc::new(algorithms::config(options, check.algorithms(), check.wants_certificates()));
-    let (tunnels, handle_of_tunnels) = Tunnels::new(reached.stream.path(), events);
+    let (tunnels, handle_of_tunnels) =
+        Tunnels::new(reached.stream.path(&options.tuning), &options.tuning, events);
     let (key_shown, key_is_shown) = oneshot::channel();
     let (ended_sender, ended) = watch::channel(None);
     let peer = Arc::new(OnceLock::new());

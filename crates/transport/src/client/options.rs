@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Tuning;
 use crate::algorithms::{REKEY_BYTES, REKEY_TIME};
 use crate::trust::host_key::Strictness;
 
@@ -47,6 +48,7 @@ pub struct Options {
     /// After how many unanswered questions the session ends; 0 is never.
     pub server_alive_count_max: u32,
     pub rekey_limit: RekeyLimit,
+    pub tuning: Tuning,
 }
 
 /// What a peer may take between our hello and its host key when [`Options::connect_timeout`] is not set.
@@ -115,6 +117,7 @@ impl Options {
             server_alive_interval: None,
             server_alive_count_max: 3,
             rekey_limit: RekeyLimit::default(),
+            tuning: Tuning::default(),
         }
     }
 }

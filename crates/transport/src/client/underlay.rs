@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
 use super::proxy_command::CommandStream;
+use crate::Tuning;
 use crate::tcp::{self, Path};
 
 /// A connection of one of the kinds there are.
@@ -26,9 +27,9 @@ pub(super) enum Stream {
 
 impl Stream {
     /// What the kernel knows of the way to the server.
-    pub(super) fn path(&self) -> Path {
+    pub(super) fn path(&self, tuning: &Tuning) -> Path {
         match self {
-            Self::Tcp(stream) => Path::of(stream),
+            Self::Tcp(stream) => Path::of(stream, tuning),
             Self::Channel(_) | Self::Command(_) => Path::unknown(),
         }
     }

@@ -75,7 +75,7 @@ impl Connection {
             Arc::clone(&self.service),
             self.session,
             self.address,
-            Path::of(&self.stream),
+            Path::of(&self.stream, &self.service.options.tuning),
             Arc::clone(&open),
             notices_sender,
             ends_sender,

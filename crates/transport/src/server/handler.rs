@@ -77,7 +77,7 @@ impl SessionHandler {
         notices: mpsc::UnboundedSender<Notice>,
         ends: mpsc::UnboundedSender<tunnel::Event>,
     ) -> Self {
-        let (tunnels, _) = Tunnels::new(path, ends);
+        let (tunnels, _) = Tunnels::new(path, &service.options.tuning, ends);
         Self { service, session, address, offers: 0, credential: None, peer: None, tunnels, open, notices }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 use russh_channels::keys::{Certificate, PrivateKey, PublicKey};
 use tapline_frame::Mode;
 
+use crate::Tuning;
 use crate::algorithms::{REKEY_BYTES, REKEY_TIME};
 
 /// How a server behaves: `sshd_config`'s words, resolved. Files that a log-in needs are named here and read anew for
@@ -36,6 +37,7 @@ pub struct Options {
     pub max_connections: usize,
     pub client_alive: Option<ClientAlive>,
     pub rekey: RekeyLimit,
+    pub tuning: Tuning,
 }
 
 /// A key that `server.accept` of the configuration names.
@@ -117,6 +119,7 @@ impl Options {
             max_connections: 1024,
             client_alive: None,
             rekey: RekeyLimit::default(),
+            tuning: Tuning::default(),
         }
     }
 }

@@ -24,6 +24,13 @@ pub(super) struct Bounds {
     pub(super) ahead: Duration,
 }
 
+impl Bounds {
+    /// With `most` at most `limit`, which is never below `least`: that is granted before the path is known.
+    pub(super) fn within(self, limit: u32) -> Self {
+        Self { most: self.most.min(limit).max(self.least), ..self }
+    }
+}
+
 /// A rate is measured over at least this long.
 const MEASURED: Duration = Duration::from_millis(10);
 

@@ -24,6 +24,9 @@ impl Line {
             let in_kernel = self.path.look().map_or(0, |state| state.unsent);
             self.pace.observe(self.now, unsent + in_kernel, unsent + in_kernel > 0);
             self.path.set_low_water(self.pace.low_water());
+            if self.pace.is_slow() {
+                self.path.is_slow();
+            }
         }
     }
 

@@ -23,12 +23,12 @@ use russh_channels::tunnel::TunnelWriter;
 use tapline_frame::{Offloads, records};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::Tuning;
 use line::Line;
 use opening::Opening;
 use port::{Port, SendError};
 
-use crate::tcp::Path;
-
+pub use crate::tcp::Path;
 pub use counters::{Counter, Counters, Flow};
 pub use lease::Lease;
 pub use opening::{Established, NativePolicy, OpenTunnelError, TunnelRequest};
@@ -38,6 +38,8 @@ pub use port::{Dialect, PortError};
 #[derive(Debug)]
 pub struct Tunnels {
     line: Line,
+    /// The largest window that is granted for one tunnel.
+    window_limit: u32,
     ports: Vec<Port>,
     opening: Vec<Opening>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -80,10 +82,11 @@ enum Command {
 }
 
 impl Tunnels {
-    pub(crate) fn new(path: Path, events: mpsc::UnboundedSender<Event>) -> (Self, TunnelHandle) {
+    pub fn new(path: Path, tuning: &Tuning, events: mpsc::UnboundedSender<Event>) -> (Self, TunnelHandle) {
         let (sender, commands) = mpsc::unbounded_channel();
         let tunnels = Self {
             line: Line::new(path),
+            window_limit: tuning.window_limit,
             ports: Vec::new(),
             opening: Vec::new(),
             commands,
@@ -106,7 +109,7 @@ impl Tunnels {
         device: Lease,
         counters: Arc<Counters>,
     ) {
-        let mut port = Port::new(channel, dialect, takes, device, counters);
+        let mut port = Port::new(channel, dialect, takes, self.window_limit, device, counters);
         if dialect == Dialect::Native {
             let name = port.device().name().to_owned();
             let features = port.device().offloads();
@@ -205,7 +208,7 @@ impl Tunnels {
     /// A channel that we asked for was confirmed (client).
     pub fn confirmed(&mut self, channel: ChannelId) {
         let Some(opening) = self.take_opening(channel) else { return };
-        match opening.confirmed(channel) {
+        match opening.confirmed(channel, self.window_limit) {
             Some(port) => self.plug(port),
             None => self.to_close.push(channel),
         }

@@ -106,12 +106,18 @@ impl Opening {
     }
 
     /// The port of the new tunnel, unless nobody waits for it any more.
-    pub(super) fn confirmed(self, channel: ChannelId) -> Option<Port> {
+    pub(super) fn confirmed(self, channel: ChannelId, window_limit: u32) -> Option<Port> {
         let established =
             Established { channel, dialect: self.dialect, device: self.request.device.name().to_owned() };
         // Until a native peer's HELLO says more, it gets ordinary frames.
-        let port =
-            Port::new(channel, self.dialect, Offloads::NONE, self.request.device, self.request.counters);
+        let port = Port::new(
+            channel,
+            self.dialect,
+            Offloads::NONE,
+            window_limit,
+            self.request.device,
+            self.request.counters,
+        );
         self.reply.send(Ok(established)).ok()?;
         Some(port)
     }

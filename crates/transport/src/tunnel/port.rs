@@ -52,9 +52,9 @@ impl Dialect {
             // What its sender's buffers hold is a queue that nobody manages, so it gets little more than the path needs,
             // and enough that one turn of its loop after the other finds something to do.
             Self::Stock => {
-                Bounds { least: 192 << 10, most: 16 << 20, gain: 150, ahead: Duration::from_millis(8) }
+                Bounds { least: 192 << 10, most: u32::MAX, gain: 150, ahead: Duration::from_millis(8) }
             }
-            Self::Native => Bounds { least: 256 << 10, most: 64 << 20, gain: 200, ahead: Duration::ZERO },
+            Self::Native => Bounds { least: 256 << 10, most: u32::MAX, gain: 200, ahead: Duration::ZERO },
         }
     }
 }
@@ -86,11 +86,12 @@ pub enum PortError {
 }
 
 impl Port {
-    /// `takes` is what the peer is known to take beyond ordinary frames.
+    /// `takes` is what the peer is known to take beyond ordinary frames; `window_limit` bounds the window we grant.
     pub(super) fn new(
         channel: ChannelId,
         dialect: Dialect,
         takes: Offloads,
+        window_limit: u32,
         device: Lease,
         counters: Arc<Counters>,
     ) -> Self {
@@ -99,7 +100,7 @@ impl Port {
             channel,
             outbound: Outbound::new(mode, dialect, takes),
             inbound: Inbound::new(mode, dialect, device.offloads()),
-            window: ReceiveWindow::new(dialect.receive_bounds()),
+            window: ReceiveWindow::new(dialect.receive_bounds().within(window_limit)),
             device,
             counters,
             fresh: false,

@@ -8,7 +8,8 @@ use russh_channels::client::{self, Handle, Session};
 use russh_channels::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh_channels::tunnel::TunnelWriter;
 use russh_channels::{ChannelId, ChannelOpenFailure, Error};
-use tapline_transport::tunnel::{Event, TunnelHandle, Tunnels};
+use tapline_transport::Tuning;
+use tapline_transport::tunnel::{Event, Path, TunnelHandle, Tunnels};
 use tokio::sync::mpsc;
 
 use crate::harness::{CLIENT, Server, private_key, within};
@@ -47,7 +48,7 @@ impl Client {
     pub(crate) async fn log_in(server: &Server) -> Self {
         let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
         let (ends, events) = mpsc::unbounded_channel();
-        let (tunnels, tunnel_handle) = Tunnels::new(ends);
+        let (tunnels, tunnel_handle) = Tunnels::new(Path::unknown(), &Tuning::default(), ends);
         let (wishes_sender, wishes) = mpsc::unbounded_channel();
         let (answers_sender, answers) = mpsc::unbounded_channel();
         let handler = ClientHandler {
