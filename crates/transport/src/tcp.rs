@@ -56,8 +56,8 @@ pub(crate) fn poll_write(stream: &TcpStream, cx: &mut Context<'_>, bytes: &[u8])
     }
 }
 
-/// The path of a session's connection, as the kernel sees it. It outlives neither of them: the connection is closed when
-/// the session ends, whoever still has this.
+/// The path of a session's connection, as the kernel sees it. It holds a second descriptor of the connection, so it has
+/// to go with the session.
 #[derive(Debug)]
 pub struct Path {
     /// `None` where nothing is known.
@@ -65,21 +65,45 @@ pub struct Path {
     low_water: u32,
     round_trip: Duration,
     asked: Option<Instant>,
-    /// Until BBR has been asked for.
-    prefers_bbr: bool,
+    is_long: bool,
+    automatic: Automatic,
+}
+
+/// Whether the congestion control follows the path.
+#[derive(Debug)]
+enum Automatic {
+    Off,
+    Possible {
+        /// The name of the system's own.
+        system: Vec<u8>,
+        is_bbr: bool,
+    },
 }
 
 impl Path {
     pub(crate) fn of(stream: &impl AsFd, tuning: &Tuning) -> Self {
         // Without a second descriptor the path is merely unknown.
-        let socket = stream.as_fd().try_clone_to_owned().ok();
-        let path = Self { socket, prefers_bbr: tuning.congestion == Congestion::Auto, ..Self::unknown() };
-        if let Congestion::Named(name) = &tuning.congestion
-            && let Err(error) = path.set_congestion(name)
-        {
-            tracing::warn!(name, %error, "cannot set this congestion control; see net.ipv4.tcp_available_congestion_control");
+        let Ok(socket) = stream.as_fd().try_clone_to_owned() else { return Self::unknown() };
+        let options = socket2::SockRef::from(&socket);
+        let mut automatic = Automatic::Off;
+        match &tuning.congestion {
+            Congestion::System => {}
+            Congestion::Auto => {
+                let system = options.tcp_congestion().unwrap_or_default();
+                let system = system.split(|byte| *byte == 0).next().unwrap_or_default();
+                if !system.is_empty() && system != b"bbr" {
+                    automatic = Automatic::Possible { system: system.to_vec(), is_bbr: false };
+                }
+            }
+            Congestion::Named(name) => {
+                if let Err(error) = options.set_tcp_congestion(name.as_bytes()) {
+                    tracing::warn!(
+                        name, %error, "cannot use this congestion control; see net.ipv4.tcp_available_congestion_control"
+                    );
+                }
+            }
         }
-        path
+        Self { socket: Some(socket), automatic, ..Self::unknown() }
     }
 
     /// The path of a session within another one, or through a command.
@@ -89,16 +113,26 @@ impl Path {
             low_water: LOW_WATER,
             round_trip: Duration::ZERO,
             asked: None,
-            prefers_bbr: false,
+            is_long: false,
+            automatic: Automatic::Off,
         }
     }
 
-    /// The path turned out to be the bottleneck.
-    pub(crate) fn is_slow(&mut self) {
-        if std::mem::take(&mut self.prefers_bbr)
-            && let Err(error) = self.set_congestion("bbr")
-        {
-            tracing::debug!(%error, "no BBR for a long or slow path");
+    /// Whether the path is the bottleneck, so that queues stand on it. That a path is long is seen here.
+    pub(crate) fn prefer_short_queues(&mut self, is_slow: bool) {
+        let Automatic::Possible { system, is_bbr } = &mut self.automatic else { return };
+        let wants_bbr = is_slow || self.is_long;
+        if wants_bbr == *is_bbr {
+            return;
+        }
+        let name = if wants_bbr { b"bbr".as_slice() } else { system.as_slice() };
+        let Some(socket) = &self.socket else { return };
+        match socket2::SockRef::from(socket).set_tcp_congestion(name) {
+            Ok(()) => *is_bbr = wants_bbr,
+            Err(error) => {
+                tracing::debug!(%error, "no BBR for a long or slow path");
+                self.automatic = Automatic::Off;
+            }
         }
     }
 
@@ -116,9 +150,7 @@ impl Path {
     pub(crate) fn look(&mut self) -> Option<PathState> {
         let state = info::read(self.socket.as_ref()?).ok()?;
         self.round_trip = state.least.max(state.smoothed.saturating_sub(HOSTS_OWN));
-        if state.least >= LONG {
-            self.is_slow();
-        }
+        self.is_long = state.least >= LONG;
         Some(state)
     }
 
@@ -132,10 +164,5 @@ impl Path {
         if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(bytes) {
             tracing::debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
         }
-    }
-
-    fn set_congestion(&self, name: &str) -> io::Result<()> {
-        let Some(socket) = &self.socket else { return Ok(()) };
-        socket2::SockRef::from(socket).set_tcp_congestion(name.as_bytes())
     }
 }

@@ -12,7 +12,7 @@ use nix::libc;
 pub(crate) struct PathState {
     /// Smoothed round-trip time.
     pub(crate) smoothed: Duration,
-    /// The least round-trip time of the last minutes.
+    /// The least round-trip time of the last minutes; zero before the first.
     pub(crate) least: Duration,
     /// Bytes that were written and have not been sent.
     pub(crate) unsent: usize,
@@ -41,7 +41,10 @@ pub(super) fn read(socket: &impl AsFd) -> io::Result<PathState> {
     let info = unsafe { info.assume_init() };
     Ok(PathState {
         smoothed: Duration::from_micros(info.tcpi_rtt.into()),
-        least: Duration::from_micros(info.tcpi_min_rtt.into()),
+        least: Duration::from_micros(match info.tcpi_min_rtt {
+            u32::MAX => 0,
+            time => time.into(),
+        }),
         unsent: info.tcpi_notsent_bytes as usize,
     })
 }

@@ -20,13 +20,11 @@ impl Line {
     pub(super) fn turn(&mut self, unsent: usize) {
         self.now = Instant::now();
         if self.pace.is_due(self.now) {
-            // Without a view into the kernel, a socket that does not take everything is what tells of a slow path.
+            // Of a path without a socket only what that does not take is known.
             let in_kernel = self.path.look().map_or(0, |state| state.unsent);
-            self.pace.observe(self.now, unsent + in_kernel, unsent + in_kernel > 0);
+            self.pace.observe(self.now, unsent + in_kernel);
             self.path.set_low_water(self.pace.low_water());
-            if self.pace.is_slow() {
-                self.path.is_slow();
-            }
+            self.path.prefer_short_queues(self.pace.is_slow_for_long());
         }
     }
 

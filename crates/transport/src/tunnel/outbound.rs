@@ -123,7 +123,7 @@ impl Outbound {
         turn.send_waiting()?;
         let more = turn.take_from(device)?;
         turn.send_waiting()?;
-        if turn.has_waiting() && !turn.has_room() {
+        if (more || turn.has_waiting()) && !turn.has_room() {
             turn.line.pace().exhausted();
         }
         if let Some(error) = turn.failed.take() {
