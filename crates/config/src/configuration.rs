@@ -9,9 +9,9 @@ use ipnet::IpNet;
 
 use crate::schema::{OneOrMany, default_is_new, section};
 use crate::value::{
-    AddressFamily, Bounded, HostTarget, InterfaceName, LinkLocal, MacAddr, MaxStartups, Mtu, Name, Native,
-    PathPattern, PermitTunnel, ProxyCommand, ProxyJump, PublicKey, RekeyLimit, Route, StrictHostKeyChecking,
-    Tunnel, TunnelDevice, Unit, UserName,
+    AddressFamily, Bounded, Congestion, HostTarget, InterfaceName, LinkLocal, MacAddr, MaxStartups, Mtu,
+    Name, Native, PathPattern, PermitTunnel, ProxyCommand, ProxyJump, PublicKey, RekeyLimit, Route,
+    StrictHostKeyChecking, Tunnel, TunnelDevice, Unit, UserName, WindowLimit,
 };
 
 section! {
@@ -60,6 +60,11 @@ section! {
         "client-alive-count-max" => client_alive_count_max: u32 = 3,
         /// Traffic and time after which new keys are agreed on.
         "rekey-limit" => rekey_limit: RekeyLimit = RekeyLimit::default(),
+        /// Most bytes that the peer may have on its way here; the window follows the path up to it, 256K to 1G.
+        "window-limit" => window_limit: WindowLimit = WindowLimit::default(),
+        /// Congestion control of the TCP connection: auto takes BBR, if the kernel has it, once the path turns out to
+        /// be long or slow; system keeps the system's own; any other word is the kernel's name of one, such as cubic.
+        "congestion" => congestion: Congestion = Congestion::Auto,
         /// What the link of a known key becomes on this host, by the name of the peer.
         "accept" => accept: BTreeMap<Name, Accept> = BTreeMap::new(),
     }
@@ -129,6 +134,11 @@ section! {
         "bind-address" => bind_address: Option<IpAddr> = None,
         /// Traffic and time after which new keys are agreed on.
         "rekey-limit" => rekey_limit: Option<RekeyLimit> = None,
+        /// Most bytes that the peer may have on its way here; the window follows the path up to it, 256K to 1G.
+        "window-limit" => window_limit: WindowLimit = WindowLimit::default(),
+        /// Congestion control of the TCP connection: auto takes BBR, if the kernel has it, once the path turns out to
+        /// be long or slow; system keeps the system's own; any other word is the kernel's name of one, such as cubic.
+        "congestion" => congestion: Congestion = Congestion::Auto,
         /// The bridge whose port the tap becomes.
         "bridge" => bridge: Option<InterfaceName> = None,
         /// Largest packet in bytes, without the Ethernet header.

@@ -24,10 +24,10 @@ pub use file::LoadError;
 pub use lab::{Attachment, Check, Host, Lab, Network, Probe};
 pub use schema::{OneOrMany, json_schema};
 pub use value::{
-    AddressFamily, Bounded, HostName, HostTarget, InterfaceName, InvalidValue, Jump, LinkLocal, MacAddr,
-    MaxStartups, Mtu, Name, Native, PathPattern, PermitTunnel, ProxyCommand, ProxyJump, PublicKey,
-    RekeyLimit, Route, StrictHostKeyChecking, Tunnel, TunnelDevice, Unit, UserName, ZonedAddr,
-    parse_duration,
+    AddressFamily, Bounded, Congestion, CongestionName, HostName, HostTarget, InterfaceName, InvalidValue,
+    Jump, LinkLocal, MacAddr, MaxStartups, Mtu, Name, Native, PathPattern, PermitTunnel, ProxyCommand,
+    ProxyJump, PublicKey, RekeyLimit, Route, StrictHostKeyChecking, Tunnel, TunnelDevice, Unit, UserName,
+    WindowLimit, ZonedAddr, parse_duration,
 };
 
 /// Address and prefix, as the network keys of a configuration have it.

@@ -9,6 +9,7 @@ mod name;
 mod number;
 mod path;
 mod route;
+mod tuning;
 mod tunnel;
 mod words;
 
@@ -20,6 +21,7 @@ pub use name::{InterfaceName, Name};
 pub use number::{Bounded, Mtu};
 pub use path::PathPattern;
 pub use route::Route;
+pub use tuning::{Congestion, CongestionName, WindowLimit};
 pub use tunnel::{Tunnel, TunnelDevice, Unit};
 pub use words::{AddressFamily, Native, PermitTunnel, StrictHostKeyChecking};
 

@@ -87,6 +87,11 @@ impl Attachment {
         Ok(Self { tun: Arc::new(tun), name, persistent: flags & libc::IFF_PERSIST != 0, found })
     }
 
+    /// See [`crate::KernelDevice::set_address`].
+    pub(crate) fn set_address(&self, address: [u8; 6]) -> io::Result<()> {
+        if self.persistent { Ok(()) } else { ioctl::set_address(&self.tun, address) }
+    }
+
     /// Switches on the virtio-net header of [`NetHeader::LEN`] bytes in little-endian order, and then what the kernel
     /// has of the offloads. `None` if it has not even the header.
     fn probe_offloads(&self) -> Option<Offloads> {

@@ -59,6 +59,18 @@ pub(crate) fn set_carrier(tun: &File, up: bool) -> io::Result<()> {
     write_int(tun, libc::TUNSETCARRIER, c_int::from(up))
 }
 
+/// Sets the Ethernet address of the attached tap, which needs no more than having it.
+pub(crate) fn set_address(tun: &File, address: [u8; 6]) -> io::Result<()> {
+    let mut request = interface_request("")?;
+    let mut hardware = libc::sockaddr { sa_family: libc::ARPHRD_ETHER, sa_data: [0; 14] };
+    for (slot, byte) in hardware.sa_data.iter_mut().zip(address) {
+        *slot = c_char::from_ne_bytes([byte]);
+    }
+    request.ifr_ifru.ifru_hwaddr = hardware;
+    // SAFETY: SIOCSIFHWADDR reads one ifreq.
+    unsafe { with_pointer(tun.as_raw_fd(), libc::SIOCSIFHWADDR as Ioctl, &mut request) }
+}
+
 /// Says which work the reader of the device takes over from the kernel, as a mask of `TUN_F_*`.
 pub(crate) fn set_offload(tun: &File, mask: c_uint) -> io::Result<()> {
     // SAFETY: TUNSETOFFLOAD takes its argument by value and touches no memory.

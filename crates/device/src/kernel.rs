@@ -56,6 +56,14 @@ impl KernelDevice {
         self.attachment().persistent
     }
 
+    /// Gives a tap that was created for this value an Ethernet address. One that persists keeps its own.
+    ///
+    /// # Errors
+    /// The address is none of one interface, or the interface is gone.
+    pub fn set_address(&self, address: [u8; 6]) -> io::Result<()> {
+        self.attachment().set_address(address)
+    }
+
     /// Frames taken from the kernel and thrown away so far: longer than [`MAX_FRAME`], or with a virtio-net header that
     /// no kernel known to Tapline produces.
     pub fn unreadable(&self) -> u64 {

@@ -73,6 +73,14 @@ impl MultiQueue {
         &self.shared.writer.name
     }
 
+    /// As [`KernelDevice::set_address`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_address(&self, address: [u8; 6]) -> io::Result<()> {
+        self.shared.writer.set_address(address)
+    }
+
     pub fn mode(&self) -> Mode {
         self.shared.mode
     }

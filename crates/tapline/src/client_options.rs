@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use tapline_config::Link;
 use tapline_config::ssh_config::{self, HostOptions, IdentityAgent, JumpHost, Query};
+use tapline_transport::Tuning;
 use tapline_transport::client::{AddressFamily, Methods, Options, Proxy, RekeyLimit};
 use tapline_transport::trust::host_key::Strictness;
 
 use crate::ssh_options::{self, SshFiles, SshOptionsError};
+use crate::tuning::tuning;
 
 /// Jump hosts whose own configuration names jump hosts, and so on, end here.
 const MAX_JUMP_DEPTH: usize = 8;
@@ -25,8 +27,9 @@ pub(crate) enum ClientOptionsError {
 /// The options of a link; it runs unattended, so that nobody is asked anything.
 pub(crate) fn of_link(files: &SshFiles, link: &Link) -> Result<Options, ClientOptionsError> {
     let resolved = files.resolve(&ssh_options::options(link), &ssh_options::query(link))?;
-    let options = of_host(files, &resolved)?;
-    Ok(Options { batch_mode: true, ..options })
+    let mut options = Options { batch_mode: true, ..of_host(files, &resolved)? };
+    tune(&mut options, &tuning(link.window_limit, &link.congestion));
+    Ok(options)
 }
 
 /// The options of a host, with those of its jump hosts.
@@ -89,6 +92,17 @@ fn convert(files: &SshFiles, host: &HostOptions, depth: usize) -> Result<Options
     })
 }
 
+/// `ssh_config` has no words for this, so that the link alone says it. With jump hosts the TCP connection is the first
+/// one's.
+fn tune(options: &mut Options, tuning: &Tuning) {
+    options.tuning = tuning.clone();
+    if let Proxy::Jump(hops) = &mut options.proxy {
+        for hop in hops {
+            tune(hop, tuning);
+        }
+    }
+}
+
 fn hops(files: &SshFiles, jumps: &[JumpHost], depth: usize) -> Result<Vec<Options>, ClientOptionsError> {
     if depth == MAX_JUMP_DEPTH {
         return Err(ClientOptionsError::JumpLoop);
@@ -100,3 +114,6 @@ fn hops(files: &SshFiles, jumps: &[JumpHost], depth: usize) -> Result<Vec<Option
     }
     Ok(hops)
 }
+
+#[cfg(test)]
+mod tests;

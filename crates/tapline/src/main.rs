@@ -5,6 +5,7 @@ mod client_options;
 mod connect;
 mod daemon;
 mod ssh_options;
+mod tuning;
 
 use std::io::{IsTerminal, Stdout, stdout};
 use std::process::ExitCode;

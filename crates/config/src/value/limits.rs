@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::number::whole;
+use super::number::{bytes, whole};
 use super::{InvalidValue, parse_duration, text_scalar};
 use crate::diagnostic::quoted;
 
@@ -98,18 +98,7 @@ fn traffic(text: &str) -> Option<Option<u64>> {
     if text == "default" {
         return Some(None);
     }
-    let (number, unit) = match text.strip_suffix(['k', 'K']) {
-        Some(number) => (number, 1 << 10),
-        None => match text.strip_suffix(['m', 'M']) {
-            Some(number) => (number, 1 << 20),
-            None => match text.strip_suffix(['g', 'G']) {
-                Some(number) => (number, 1 << 30),
-                None => (text, 1u64),
-            },
-        },
-    };
-    let number: u64 = number.bytes().all(|b| b.is_ascii_digit()).then(|| number.parse().ok())??;
-    Some(Some(number.checked_mul(unit).filter(|bytes| *bytes >= 16)?))
+    Some(Some(bytes(text).filter(|bytes| *bytes >= 16)?))
 }
 
 impl fmt::Display for RekeyLimit {

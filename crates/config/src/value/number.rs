@@ -134,3 +134,19 @@ pub(super) fn whole(text: &str, least: u32, most: u32) -> Result<u32, InvalidVal
         _ => Err(InvalidValue::new(format!("{} is out of range", quoted(text)), range())),
     }
 }
+
+/// Bytes as OpenSSH writes them: a number alone, or with K, M or G for powers of 1024.
+pub(super) fn bytes(text: &str) -> Option<u64> {
+    let (number, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(number) => (number, 1 << 10),
+        None => match text.strip_suffix(['m', 'M']) {
+            Some(number) => (number, 1 << 20),
+            None => match text.strip_suffix(['g', 'G']) {
+                Some(number) => (number, 1 << 30),
+                None => (text, 1u64),
+            },
+        },
+    };
+    let number: u64 = number.bytes().all(|b| b.is_ascii_digit()).then(|| number.parse().ok())??;
+    number.checked_mul(unit)
+}

@@ -108,6 +108,44 @@ fn rekey_limit_is_bytes_and_time() {
 }
 
 #[test]
+fn window_limit_is_bytes_within_reason() {
+    let limit = |text: &str| scalar::<WindowLimit>(text).map(|limit| (limit.get(), limit.to_string()));
+    let some = |bytes: u32, text: &str| Ok((bytes, text.to_owned()));
+    assert_eq!(WindowLimit::default().to_string(), "64M");
+    for (text, bytes, printed) in [
+        ("256K", 256 << 10, "256K"),
+        ("262144", 256 << 10, "256K"),
+        ("262145", (256 << 10) + 1, "262145"),
+        ("1024k", 1 << 20, "1M"),
+        ("48m", 48 << 20, "48M"),
+        ("1g", 1 << 30, "1G"),
+    ] {
+        assert_eq!(limit(text), some(bytes, printed), "{text}");
+    }
+    for text in
+        ["0", "262143", "255K", "1025M", "1073741825", "2G", "4G", "17179869184G", "99999999999999999999"]
+    {
+        assert!(refusal::<WindowLimit>(text).ends_with("from 256K to 1G: `64M`"), "{text}");
+    }
+    for text in ["", "M", "default", "64MB", "64 M", "1T", "-1M", "+1M", "1.5M"] {
+        assert!(refusal::<WindowLimit>(text).contains("no limit for a window: write bytes"), "{text}");
+    }
+}
+
+#[test]
+fn congestion_control_has_a_name_of_the_kernel() {
+    assert_eq!(scalar("auto"), Ok(Congestion::default()));
+    assert_eq!(scalar("system"), Ok(Congestion::System));
+    for name in ["cubic", "bbr", "dctcp", "bbr_v3-test", "abcdefghijklmno"] {
+        let Ok(Congestion::Named(named)) = scalar(name) else { panic!("{name}") };
+        assert_eq!(named.as_str(), name);
+    }
+    for text in ["", "Auto", "BBR", "abcdefghijklmnop", "a b", "tcp/bbr", "a.b", "bbr,cubic", "ä"] {
+        assert!(refusal::<Congestion>(text).contains("write `auto`, `system`, or a name"), "{text}");
+    }
+}
+
+#[test]
 fn an_interface_has_an_address_and_a_prefix() {
     for text in ["10.77.0.1/24", "192.0.2.0/31", "192.0.2.1/32", "fd77::1/64", "fd77::/64", "fe80::1/64"] {
         assert_eq!(scalar::<IpNet>(text).map(|net| net.to_string()).as_deref(), Ok(text));
@@ -323,6 +361,7 @@ proptest! {
     #[test]
     fn every_value_prints_as_itself(text in "(any|none|default|fe80::|ssh-rsa |[0-9a-f:./%@\\[\\],kMsmh -]){0,12}") {
         prints_what_it_read::<AddressFamily>(&text)?;
+        prints_what_it_read::<Congestion>(&text)?;
         prints_what_it_read::<Duration>(&text)?;
         prints_what_it_read::<HostTarget>(&text)?;
         prints_what_it_read::<InterfaceName>(&text)?;
@@ -342,6 +381,11 @@ proptest! {
         prints_what_it_read::<Unit>(&text)?;
         prints_what_it_read::<UserName>(&text)?;
         prints_what_it_read::<ZonedAddr>(&text)?;
+    }
+
+    #[test]
+    fn every_window_limit_prints_as_itself(number in any::<u32>(), bits in 0u8..31, unit in "[kKmMgG]?") {
+        prints_what_it_read::<WindowLimit>(&format!("{}{unit}", number >> bits))?;
     }
 
     #[test]

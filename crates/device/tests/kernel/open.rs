@@ -2,7 +2,7 @@
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use tapline_device::{Device, OffloadPolicy, OpenError, OpenRequest, Unit, open};
+use tapline_device::{Device, MultiQueue, OffloadPolicy, OpenError, OpenRequest, Unit, open};
 use tapline_frame::Mode;
 
 use crate::harness::{device, exists, in_namespace, run};
@@ -85,6 +85,26 @@ fn a_persistent_interface_is_used_and_stays() {
             drop(device);
             assert!(exists(name));
         }
+    });
+}
+
+#[test]
+fn an_address_is_for_taps_that_were_created() {
+    in_namespace(|| {
+        let wanted = [0x02, 0, 0x5e, 0x77, 0, 1];
+        let has_it = || run("ip link show dev tap3").contains("02:00:5e:77:00:01");
+        let created = device(Mode::Ethernet, Unit::Number(3));
+        created.set_address(wanted).unwrap();
+        assert!(has_it());
+        assert!(created.set_address([0x01, 0, 0x5e, 0, 0, 1]).is_err(), "a group's address");
+        drop(created);
+        let created = MultiQueue::open(&OpenRequest::new(Mode::Ethernet, Unit::Number(3))).unwrap();
+        created.set_address(wanted).unwrap();
+        assert!(has_it());
+        drop(created);
+        run("ip tuntap add dev tap3 mode tap");
+        device(Mode::Ethernet, Unit::Number(3)).set_address(wanted).unwrap();
+        assert!(!has_it(), "found, and changed");
     });
 }
 

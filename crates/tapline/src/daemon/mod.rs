@@ -3,6 +3,7 @@
 mod accept;
 mod desired;
 mod link;
+mod mac;
 mod network;
 mod notify;
 mod server;
@@ -347,12 +348,18 @@ fn open_devices(link: &LinkSpec) -> Result<(Vec<Box<dyn Device>>, InterfaceName)
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
     let name = if link.connections > 1 {
         let interface = MultiQueue::open(&request).map_err(device_error)?;
+        mac::settle(link.mode, interface.name(), mac::End::Opened(&link.name), |address| {
+            interface.set_address(address)
+        });
         for _ in 0..link.connections {
             devices.push(Box::new(interface.queue().map_err(device_error)?));
         }
         interface.name().to_owned()
     } else {
         let device = tapline_device::open(&request).map_err(device_error)?;
+        mac::settle(link.mode, device.name(), mac::End::Opened(&link.name), |address| {
+            device.set_address(address)
+        });
         let name = device.name().to_owned();
         devices.push(Box::new(device));
         name

@@ -10,6 +10,8 @@ use tapline_transport::server::{
 };
 use tokio::sync::mpsc;
 
+use crate::tuning::tuning;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
     #[error(transparent)]
@@ -82,6 +84,7 @@ pub(super) fn options(config: &config::Server) -> Result<Options, ServerError> {
         bytes: config.rekey_limit.bytes.unwrap_or(default.bytes),
         time: config.rekey_limit.time.unwrap_or(default.time),
     };
+    options.tuning = tuning(config.window_limit, &config.congestion);
     Ok(options)
 }
 
@@ -104,3 +107,6 @@ fn path(pattern: &PathPattern) -> Result<PathBuf, ServerError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

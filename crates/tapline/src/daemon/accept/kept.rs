@@ -10,6 +10,8 @@ use tapline_transport::server::{DeviceRefused, DeviceRequest, Peer};
 use tapline_transport::tunnel::Lease;
 use tokio::sync::mpsc;
 
+use crate::daemon::mac;
+
 /// Queues lent at a time: twice what a link may have, as a connection may come back before its old session is over.
 const MAX_LENT: usize = 2 * MAX_CHANNELS as usize;
 
@@ -55,11 +57,14 @@ impl Kept {
     /// Opens a device with `unit`: one with queues for a link of several connections.
     pub(super) fn open(request: &DeviceRequest, unit: Unit) -> Result<Self, DeviceRefused> {
         let wanted = OpenRequest { mode: request.mode, unit, name: None, offloads: OffloadPolicy::Probe };
+        let end = mac::End::Accepted(&request.peer.name);
         let (name, source) = if request.bundle.is_some() {
             let interface = MultiQueue::open(&wanted).map_err(refused)?;
+            mac::settle(wanted.mode, interface.name(), end, |address| interface.set_address(address));
             (interface.name().to_owned(), Source::Queues(interface))
         } else {
             let device = tapline_device::open(&wanted).map_err(refused)?;
+            mac::settle(wanted.mode, device.name(), end, |address| device.set_address(address));
             let name = device.name().to_owned();
             (name, Source::Single(Some(Box::new(device))))
         };
