@@ -19,6 +19,7 @@ use crate::pool::{self, FrameBuf, Pool};
 use crate::view::{Class, Layout};
 use crate::{Mode, NetHeader, guard};
 
+use codel::Backlog;
 use control::Control;
 use flows::Flows;
 use lists::Frames;
@@ -233,10 +234,15 @@ impl FairQueue {
             };
             self.leave(&frame);
             let delay = now.saturating_duration_since(frame.queued_at());
-            // A queue of one frame cannot be shorter.
-            let standing = backlog > self.settings.mtu.max(frame.len());
+            let backlog = if self.fills(flow, backlog, &frame) {
+                Backlog::Filling
+            } else if backlog > self.settings.mtu.max(frame.len()) {
+                Backlog::Standing
+            } else {
+                Backlog::Single
+            };
             loop {
-                if !self.flows.codel(flow).is_due(now, delay, standing, &self.settings) {
+                if !self.flows.codel(flow).is_due(now, delay, backlog, &self.settings) {
                     return Some(frame);
                 }
                 if self.settings.ecn && mark(self.mode, &mut frame) {
@@ -250,6 +256,14 @@ impl FairQueue {
             }
             self.recycle(frame);
         }
+    }
+
+    /// Whether the queue is half full, and the flow has at least its share in that.
+    fn fills(&mut self, flow: usize, backlog: usize, frame: &FrameBuf) -> bool {
+        let half_full =
+            backlog > self.settings.limit_bytes / 2 || self.memory > self.settings.limit_memory / 2;
+        half_full
+            && (self.flows.weight(flow, false) + frame.len()).saturating_mul(self.flows.active()) >= backlog
     }
 
     fn leave(&mut self, frame: &FrameBuf) {

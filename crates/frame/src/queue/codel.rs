@@ -17,17 +17,27 @@ pub(super) struct Codel {
     last_count: u32,
 }
 
+/// What waits in the whole queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backlog {
+    /// No more than the frame in question: the queue cannot be shorter.
+    Single,
+    Standing,
+    /// So much that the queue will soon be full, and then a flow would lose a whole run of frames. One in time costs it
+    /// less, so that no interval is waited for.
+    Filling,
+}
+
 impl Codel {
-    /// Whether the frame at the head, having waited for `delay`, is to be dropped or marked. `standing` is whether
-    /// anything else waits.
+    /// Whether the frame at the head, having waited for `delay`, is to be dropped or marked.
     pub(super) fn is_due(
         &mut self,
         now: Instant,
         delay: Duration,
-        standing: bool,
+        backlog: Backlog,
         settings: &Settings,
     ) -> bool {
-        if !self.is_above(now, delay, standing, settings) {
+        if !self.is_above(now, delay, backlog, settings) {
             self.dropping = false;
             return false;
         }
@@ -55,8 +65,12 @@ impl Codel {
         self.dropping = false;
     }
 
-    fn is_above(&mut self, now: Instant, delay: Duration, standing: bool, settings: &Settings) -> bool {
-        if delay < settings.target || !standing {
+    fn is_above(&mut self, now: Instant, delay: Duration, backlog: Backlog, settings: &Settings) -> bool {
+        if backlog == Backlog::Filling {
+            self.first_above.get_or_insert(now);
+            return true;
+        }
+        if delay < settings.target || backlog == Backlog::Single {
             self.first_above = None;
             return false;
         }

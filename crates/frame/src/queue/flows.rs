@@ -114,6 +114,11 @@ impl Flows {
         if by_memory { flow.memory } else { flow.bytes }
     }
 
+    /// Number of flows that have a turn.
+    pub(super) fn active(&self) -> usize {
+        self.new.len() + self.old.len()
+    }
+
     /// Takes any frame at all, regardless of turns; ends the turns of flows that have none.
     pub(super) fn pop_any(&mut self, frames: &mut Frames) -> Option<FrameBuf> {
         loop {

@@ -5,7 +5,7 @@ const MS: Duration = Duration::from_millis(1);
 /// Offers a frame every millisecond and returns the milliseconds at which one was due.
 fn due(codel: &mut Codel, start: Instant, from: u32, to: u32, delay: Duration) -> Vec<u32> {
     let settings = Settings::default();
-    (from..to).filter(|ms| codel.is_due(start + MS * *ms, delay, true, &settings)).collect()
+    (from..to).filter(|ms| codel.is_due(start + MS * *ms, delay, Backlog::Standing, &settings)).collect()
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_single_frame_is_never_due() {
     let start = Instant::now();
     let settings = Settings::default();
     let mut codel = Codel::default();
-    assert!((0..1000).all(|ms| !codel.is_due(start + MS * ms, 50 * MS, false, &settings)));
+    assert!((0..1000).all(|ms| !codel.is_due(start + MS * ms, 50 * MS, Backlog::Single, &settings)));
 }
 
 #[test]
@@ -65,10 +65,19 @@ fn time_that_stands_still_or_settings_of_zero_do_no_harm() {
     let settings = Settings { target: Duration::ZERO, interval: Duration::ZERO, ..Settings::default() };
     let mut codel = Codel::default();
     for _ in 0..10 {
-        codel.is_due(start, Duration::MAX, true, &settings);
+        codel.is_due(start, Duration::MAX, Backlog::Standing, &settings);
     }
     let settings = Settings { interval: Duration::MAX, ..Settings::default() };
     for _ in 0..10 {
-        codel.is_due(start, Duration::MAX, true, &settings);
+        codel.is_due(start, Duration::MAX, Backlog::Standing, &settings);
     }
+}
+
+/// A queue that fills within the interval must not first be full.
+#[test]
+fn one_frame_is_lost_at_once_when_the_queue_fills() {
+    let (mut codel, settings, now) = (Codel::default(), Settings::default(), Instant::now());
+    assert!(codel.is_due(now, MS, Backlog::Filling, &settings));
+    assert!(!codel.is_due(now + MS, MS, Backlog::Filling, &settings));
+    assert!(codel.is_due(now + settings.interval, MS, Backlog::Filling, &settings));
 }
