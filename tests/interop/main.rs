@@ -11,6 +11,7 @@
 
 mod bridges;
 mod carried;
+mod checksums;
 mod endurance;
 mod link;
 mod refused;
