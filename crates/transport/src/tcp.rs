@@ -140,14 +140,14 @@ impl Path {
     pub(crate) fn round_trip(&mut self, now: Instant) -> Duration {
         let is_fresh = self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < FRESH);
         if !is_fresh {
-            self.asked = Some(now);
-            self.look();
+            self.look(now);
         }
         self.round_trip
     }
 
     /// Asks the kernel. `None` if nothing is known.
-    pub(crate) fn look(&mut self) -> Option<PathState> {
+    pub(crate) fn look(&mut self, now: Instant) -> Option<PathState> {
+        self.asked = Some(now);
         let state = info::read(self.socket.as_ref()?).ok()?;
         self.round_trip = state.least.max(state.smoothed.saturating_sub(HOSTS_OWN));
         self.is_long = state.least >= LONG;

@@ -21,7 +21,7 @@ impl Line {
         self.now = Instant::now();
         if self.pace.is_due(self.now) {
             // Of a path without a socket only what that does not take is known.
-            let in_kernel = self.path.look().map_or(0, |state| state.unsent);
+            let in_kernel = self.path.look(self.now).map_or(0, |state| state.unsent);
             self.pace.observe(self.now, unsent + in_kernel);
             self.path.set_low_water(self.pace.low_water());
             self.path.prefer_short_queues(self.pace.is_slow_for_long());
