@@ -30,10 +30,10 @@ pub trait Tunnels: Send {
         async { OpenAnswer::Russh }
     }
 
-    /// Data of a confirmed channel, decrypted in place. `None`: the channel is none of this handler's.
-    /// Otherwise how many bytes of window to give back to the peer now.
-    fn receive(&mut self, _channel: ChannelId, _data: &[u8]) -> Option<u32> {
-        None
+    /// Data of a confirmed channel, decrypted in place. `false`: the channel is none of this handler's.
+    /// Otherwise the handler owes the peer the window that it used; see [`TunnelWriter::grant`].
+    fn receive(&mut self, _channel: ChannelId, _data: &[u8]) -> bool {
+        false
     }
 
     /// All that one read of the socket brought has been received.
@@ -160,6 +160,20 @@ impl TunnelWriter<'_> {
             }
             None => Ok(false),
         }
+    }
+
+    /// Sends CHANNEL_WINDOW_ADJUST: the peer may send `bytes` more. Nothing for a channel that is not open.
+    pub fn grant(&mut self, channel: ChannelId, bytes: u32) -> Result<(), Error> {
+        let Some(params) = self.enc.channels.get(&channel).filter(|channel| channel.confirmed) else {
+            return Ok(());
+        };
+        let recipient = params.recipient_channel;
+        self.writer.write_packet(|packet| {
+            packet.push(msg::CHANNEL_WINDOW_ADJUST);
+            packet.extend_from_slice(&recipient.to_be_bytes());
+            packet.extend_from_slice(&bytes.to_be_bytes());
+            Ok(())
+        })
     }
 
     /// Sends CHANNEL_CLOSE and forgets the channel.
@@ -296,7 +310,7 @@ pub(crate) fn deliver<C: RekeyLimits, H: Tunnels>(
 
 /// Whether the packet was data of a tunnel.
 fn receive<C, H: Tunnels>(common: &mut CommonSession<C>, handler: &mut H, payload: &[u8]) -> bool {
-    let Some(enc) = common.encrypted.as_mut() else { return false };
+    let Some(enc) = &common.encrypted else { return false };
     let &[msg::CHANNEL_DATA, c0, c1, c2, c3, l0, l1, l2, l3, ref data @ ..] = payload else { return false };
     let channel = ChannelId(u32::from_be_bytes([c0, c1, c2, c3]));
     if u32::from_be_bytes([l0, l1, l2, l3]) as usize != data.len()
@@ -304,16 +318,7 @@ fn receive<C, H: Tunnels>(common: &mut CommonSession<C>, handler: &mut H, payloa
     {
         return false;
     }
-    let Some(params) = enc.channels.get_mut(&channel).filter(|channel| channel.confirmed) else { return false };
-    let Some(credit) = handler.receive(channel, data) else { return false };
-    if credit > 0 {
-        let recipient = params.recipient_channel;
-        enc.write.extend_from_slice(&9u32.to_be_bytes());
-        enc.write.push(msg::CHANNEL_WINDOW_ADJUST);
-        enc.write.extend_from_slice(&recipient.to_be_bytes());
-        enc.write.extend_from_slice(&credit.to_be_bytes());
-    }
-    true
+    enc.channels.get(&channel).is_some_and(|channel| channel.confirmed) && handler.receive(channel, data)
 }
 
 /// Whether channel data may go out: not before authentication, and not while keys are exchanged.

@@ -82,11 +82,13 @@ impl Tunnel {
         Self { side: side.clone(), channel: None, open: None, surcharge: 0, used: 0 }
     }
 
-    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
-        (Some(channel) == self.channel).then_some(())?;
+    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
+        if Some(channel) != self.channel {
+            return false;
+        }
         self.side.0.lock().unwrap().received.push(data.to_vec());
         self.used += u32::try_from(data.len()).unwrap();
-        if self.used < WINDOW / 2 { Some(0) } else { Some(std::mem::take(&mut self.used)) }
+        true
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -101,6 +103,9 @@ impl Tunnel {
             return Ok(());
         }
         let Some(channel) = self.channel else { return Ok(()) };
+        if self.used >= WINDOW / 2 {
+            out.grant(channel, std::mem::take(&mut self.used))?;
+        }
         let mut side = self.side.0.lock().unwrap();
         side.fresh = false;
         side.rooms.extend(out.room(channel));
@@ -123,7 +128,7 @@ impl Tunnel {
 macro_rules! forward {
     ($handler:ty { $($extra:tt)* }) => {
         impl Tunnels for $handler {
-            fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
+            fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
                 self.tunnel.receive(channel, data)
             }
             fn received_batch(&mut self) {

@@ -54,7 +54,7 @@ impl From<russh_channels::Error> for HandlerError {
 }
 
 impl russh_channels::tunnel::Tunnels for ClientHandler {
-    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
+    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
         self.tunnels.receive(channel, data)
     }
 

@@ -263,7 +263,7 @@ impl russh_channels::tunnel::Tunnels for SessionHandler {
         }
     }
 
-    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
+    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
         self.tunnels.receive(channel, data)
     }
 

@@ -16,7 +16,7 @@ pub(super) struct Inbound {
     dialect: Dialect,
     /// What the device takes undone, and what the peer was told.
     offloads: Offloads,
-    /// Joins a stock peer's frames, so that one write carries many.
+    /// Joins the frames of a flow, so that one write carries many.
     coalescer: Coalescer,
 }
 
@@ -35,9 +35,6 @@ pub(super) enum InboundError {
     #[error(transparent)]
     Record(#[from] RecordError),
 }
-
-/// Frames written to the device in one call.
-const BATCH: usize = 32;
 
 impl Inbound {
     pub(super) fn new(mode: Mode, dialect: Dialect, offloads: Offloads) -> Self {
@@ -60,12 +57,9 @@ impl Inbound {
 
     /// All that the socket had has been handled: nothing is held back for what may come.
     pub(super) fn batch_ended(&mut self, device: &mut dyn Device, counters: &Counters) -> io::Result<()> {
-        let mut result = Ok(());
-        self.coalescer.flush(|header, bytes| {
-            result =
-                std::mem::replace(&mut result, Ok(())).and_then(|()| write(device, counters, header, bytes));
-        });
-        result
+        let mut output = Output::new(device, counters);
+        self.coalescer.flush(|header, bytes| output.write(header, bytes));
+        output.result
     }
 
     fn datagram(&mut self, data: &[u8], device: &mut dyn Device, counters: &Counters) -> io::Result<()> {
@@ -73,12 +67,9 @@ impl Inbound {
             counters.receive_drops.add(1);
             return Ok(());
         };
-        let mut result = Ok(());
-        self.coalescer.push(&NetHeader::default(), frame, |header, bytes| {
-            result =
-                std::mem::replace(&mut result, Ok(())).and_then(|()| write(device, counters, header, bytes));
-        });
-        result
+        let mut output = Output::new(device, counters);
+        self.coalescer.push(&NetHeader::default(), frame, |header, bytes| output.write(header, bytes));
+        output.result
     }
 
     fn records(
@@ -88,11 +79,13 @@ impl Inbound {
         counters: &Counters,
         mut said: impl FnMut(Said),
     ) -> Result<(), InboundError> {
-        let mut batch = Batch::new(device, counters);
+        let mut output = Output::new(device, counters);
         for record in records::decode(self.mode, data) {
             match record {
                 Ok(Record::Frame { header, bytes }) => match header.check(bytes, self.mode, self.offloads) {
-                    Ok(header) => batch.push(FrameRef { header, bytes })?,
+                    Ok(header) => {
+                        self.coalescer.push(&header, bytes, |header, bytes| output.write(header, bytes));
+                    }
                     Err(_) => counters.receive_drops.add(1),
                 },
                 Ok(Record::Hello(hello)) => {
@@ -100,59 +93,36 @@ impl Inbound {
                 }
                 Ok(Record::Ping(opaque)) => said(Said::Ping(opaque)),
                 Ok(Record::Pong(_)) => {}
-                Err(error) if error.is_fatal() => {
-                    batch.flush()?;
-                    return Err(error.into());
-                }
+                Err(error) if error.is_fatal() => return Err(error.into()),
                 Err(_) => counters.receive_drops.add(1),
             }
         }
-        Ok(batch.flush()?)
+        Ok(output.result?)
     }
 }
 
-fn write(device: &mut dyn Device, counters: &Counters, header: &NetHeader, bytes: &[u8]) -> io::Result<()> {
-    let done = device.write_batch(&[FrameRef { header: *header, bytes }])?;
-    counters.received.add(done.written, if done.written > 0 { bytes.len() } else { 0 });
-    counters.receive_drops.add(done.dropped);
-    Ok(())
-}
-
-/// Collects frames of one message for the device.
-struct Batch<'a, 'f> {
+/// The device, until it fails.
+struct Output<'a> {
     device: &'a mut dyn Device,
     counters: &'a Counters,
-    frames: [FrameRef<'f>; BATCH],
-    len: usize,
+    result: io::Result<()>,
 }
 
-impl<'a, 'f> Batch<'a, 'f> {
+impl<'a> Output<'a> {
     fn new(device: &'a mut dyn Device, counters: &'a Counters) -> Self {
-        let empty = FrameRef { header: NetHeader::default(), bytes: &[] };
-        Self { device, counters, frames: [empty; BATCH], len: 0 }
+        Self { device, counters, result: Ok(()) }
     }
 
-    fn push(&mut self, frame: FrameRef<'f>) -> io::Result<()> {
-        if self.len == BATCH {
-            self.flush()?;
+    fn write(&mut self, header: &NetHeader, bytes: &[u8]) {
+        if self.result.is_err() {
+            return;
         }
-        if let Some(slot) = self.frames.get_mut(self.len) {
-            *slot = frame;
-            self.len += 1;
+        match self.device.write_batch(&[FrameRef { header: *header, bytes }]) {
+            Ok(done) => {
+                self.counters.received.add(done.written, if done.written > 0 { bytes.len() } else { 0 });
+                self.counters.receive_drops.add(done.dropped);
+            }
+            Err(error) => self.result = Err(error),
         }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let frames = self.frames.get(..self.len).unwrap_or_default();
-        self.len = 0;
-        if frames.is_empty() {
-            return Ok(());
-        }
-        let done = self.device.write_batch(frames)?;
-        let bytes = frames.iter().map(|frame| frame.bytes.len()).sum();
-        self.counters.received.add(done.written, bytes);
-        self.counters.receive_drops.add(done.dropped);
-        Ok(())
     }
 }

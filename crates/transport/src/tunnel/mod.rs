@@ -126,20 +126,17 @@ impl Tunnels {
     }
 
     /// For `russh_channels::tunnel::Tunnels::receive`.
-    pub fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
-        let port = self.ports.iter_mut().find(|port| port.channel() == channel)?;
+    pub fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
+        let Some(port) = self.ports.iter_mut().find(|port| port.channel() == channel) else { return false };
         match port.receive(data) {
-            Ok(credit) => {
+            Ok(()) => {
                 if let Some(bundled) = port.greeted() {
                     let _ = self.events.send(Event::Greeted { channel, bundled });
                 }
-                Some(credit)
             }
-            Err(error) => {
-                self.fail(channel, error);
-                Some(0)
-            }
+            Err(error) => self.fail(channel, error),
         }
+        true
     }
 
     /// For `russh_channels::tunnel::Tunnels::received_batch`.

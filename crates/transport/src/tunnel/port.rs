@@ -134,19 +134,17 @@ impl Port {
     /// Takes a turn: sends frames until the window is used up or the socket has enough to do, and takes what the device
     /// has either way.
     pub(super) fn send(&mut self, line: &mut Line, out: &mut TunnelWriter<'_>) -> Result<(), SendError> {
-        self.fresh = false;
-        match self.outbound.turn(self.channel, &mut *self.device, line, out, &self.counters) {
-            Ok(more) => {
-                self.fresh = more;
-                Ok(())
-            }
-            Err(TurnError::Device(error)) => Err(SendError::Port(error.into())),
-            Err(TurnError::Ssh(error)) => Err(SendError::Session(error)),
+        let before = out.unsent();
+        self.fresh = self.outbound.turn(self.channel, &mut *self.device, line, out, &self.counters)?;
+        let is_company = out.unsent() > before;
+        if let Some(credit) = self.window.credit(is_company) {
+            out.grant(self.channel, credit)?;
         }
+        Ok(())
     }
 
-    /// Handles one CHANNEL_DATA string and returns the window to give back.
-    pub(super) fn receive(&mut self, data: &[u8]) -> Result<u32, PortError> {
+    /// Handles one CHANNEL_DATA string.
+    pub(super) fn receive(&mut self, data: &[u8]) -> Result<(), PortError> {
         self.received = true;
         let Self { inbound, outbound, device, counters, fresh, greeting, .. } = self;
         inbound.message(data, &mut **device, counters, |said| match said {
@@ -156,7 +154,8 @@ impl Port {
             }
             Said::Ping(opaque) => *fresh |= outbound.answer_ping(opaque),
         })?;
-        Ok(self.window.received(data.len()))
+        self.window.received(data.len());
+        Ok(())
     }
 
     /// Whether the peer has joined the channel into the bundle: once, when it has said so or not.
@@ -186,6 +185,21 @@ struct Greeting {
 pub(super) enum SendError {
     Port(PortError),
     Session(russh_channels::Error),
+}
+
+impl From<TurnError> for SendError {
+    fn from(error: TurnError) -> Self {
+        match error {
+            TurnError::Device(error) => Self::Port(error.into()),
+            TurnError::Ssh(error) => Self::Session(error),
+        }
+    }
+}
+
+impl From<russh_channels::Error> for SendError {
+    fn from(error: russh_channels::Error) -> Self {
+        Self::Session(error)
+    }
 }
 
 impl From<InboundError> for PortError {

@@ -24,21 +24,24 @@ impl ReceiveWindow {
         self.flight.observe(now, round_trip);
     }
 
-    /// Counts a received string and returns what to grant with a CHANNEL_WINDOW_ADJUST, or 0.
-    ///
-    /// The device takes every frame at once, so the window is given back as soon as a part of it is used.
-    pub(super) fn received(&mut self, len: usize) -> u32 {
+    /// Counts a received string.
+    pub(super) fn received(&mut self, len: usize) {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         self.flight.arrived(len);
         // A peer that sends beyond its window gains nothing: the excess is not granted again.
         self.left = self.left.saturating_sub(len);
+    }
+
+    /// What to grant with a CHANNEL_WINDOW_ADJUST now. `with_data`: something goes to the peer anyway.
+    ///
+    /// The device takes every frame at once, so the window could be given back as soon as it is used. But each adjustment
+    /// that travels alone is a system call here and a wake-up there; so it waits for company until half is used.
+    pub(super) fn credit(&mut self, with_data: bool) -> Option<u32> {
         let target = self.flight.limit();
-        if self.left >= target / 4 * 3 {
-            return 0;
-        }
-        let credit = target - self.left;
+        let enough = if with_data { target / 4 * 3 } else { target / 2 };
+        let credit = target.checked_sub(self.left).filter(|_| self.left < enough)?;
         self.left = target;
-        credit
+        Some(credit)
     }
 }
 

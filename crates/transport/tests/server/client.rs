@@ -132,9 +132,9 @@ impl client::Handler for ClientHandler {
 }
 
 impl russh_channels::tunnel::Tunnels for ClientHandler {
-    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> Option<u32> {
+    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
         if self.ours.contains(&channel) {
-            return Some(0);
+            return true;
         }
         self.tunnels.receive(channel, data)
     }

@@ -7,11 +7,24 @@ const fn fixed(bytes: u32) -> Bounds {
 }
 
 #[test]
-fn grants_when_a_quarter_is_used() {
+fn grants_when_half_is_used() {
     let mut window = ReceiveWindow::new(fixed(1000));
-    assert_eq!(window.received(250), 0);
-    assert_eq!(window.received(1), 251);
-    assert_eq!(window.received(249), 0);
+    window.received(500);
+    assert_eq!(window.credit(false), None);
+    window.received(1);
+    assert_eq!(window.credit(false), Some(501));
+    window.received(499);
+    assert_eq!(window.credit(false), None);
+}
+
+#[test]
+fn with_data_it_grants_when_a_quarter_is_used() {
+    let mut window = ReceiveWindow::new(fixed(1000));
+    window.received(250);
+    assert_eq!(window.credit(true), None);
+    window.received(1);
+    assert_eq!(window.credit(true), Some(251));
+    assert_eq!(window.credit(true), None);
 }
 
 #[test]
@@ -23,14 +36,17 @@ fn grants_nothing_while_it_shrinks() {
     window.received(100_000);
     now += round_trip;
     window.observe(now, round_trip);
+    window.received(1);
     // 100 kB in a round trip, and 1 kB more than that.
-    assert_eq!(window.received(1), 100_001);
+    assert_eq!(window.credit(false), Some(101_000));
     for _ in 0..100 {
         now += round_trip;
         window.observe(now, round_trip);
     }
-    assert_eq!(window.received(90_000), 0);
-    assert!(window.received(11_000) > 0);
+    window.received(90_000);
+    assert_eq!(window.credit(true), None);
+    window.received(11_000);
+    assert!(window.credit(true).is_some());
 }
 
 #[test]
@@ -100,15 +116,16 @@ proptest! {
     #[test]
     fn a_correct_sender_sees_a_window_within_the_target(
         target in 65_536u32..4_000_000,
-        lengths in prop::collection::vec(1usize..32_768, 1..500),
+        messages in prop::collection::vec((1usize..32_768, any::<bool>()), 1..500),
     ) {
         let mut ours = ReceiveWindow::new(fixed(target));
         let mut theirs = target;
-        for len in lengths {
+        for (len, with_data) in messages {
             let len = u32::try_from(len).unwrap();
             prop_assert!(theirs >= len);
             theirs -= len;
-            theirs += ours.received(len as usize);
+            ours.received(len as usize);
+            theirs += ours.credit(with_data).unwrap_or(0);
             prop_assert!(theirs <= target);
             prop_assert!(theirs >= target / 2);
         }
