@@ -1,10 +1,11 @@
 //! The kernel's tap and tun devices behind the [`Device`] trait.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use tapline_frame::pool::Landing;
 use tapline_frame::{Mode, NetHeader};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -12,11 +13,11 @@ use tokio::runtime::Handle;
 
 use crate::attachment::Attachment;
 use crate::queue::{CarrierSwitch, Queue};
-use crate::{Device, FrameRef, FrameSink, MAX_FRAME, Offloads, Written, ioctl};
+use crate::{Device, FrameRef, FrameSink, MAX_FRAME, Offloads, Written, ioctl, spare};
 
 /// A tap or tun device of the kernel, or one queue of it; see [`crate::open`] and [`crate::MultiQueue`].
 ///
-/// A frame read is copied once, by the kernel, into a buffer of the device; a frame written is copied once, by the
+/// A frame read is copied once, by the kernel, into a buffer that the sink may keep; a frame written is copied once, by the
 /// kernel, out of the caller's.
 #[derive(Debug)]
 pub struct KernelDevice {
@@ -25,7 +26,7 @@ pub struct KernelDevice {
     part: Part,
     mode: Mode,
     offloads: Offloads,
-    buffer: Box<[u8]>,
+    landing: Landing,
     unreadable: u64,
 }
 
@@ -46,9 +47,7 @@ impl KernelDevice {
     }
 
     fn of_part(part: Part, mode: Mode, offloads: Offloads) -> Self {
-        // One byte more than can be needed: a read that fills it all may have been cut off.
-        let buffer = vec![0; NetHeader::LEN + MAX_FRAME + 1].into_boxed_slice();
-        Self { reactor: None, part, mode, offloads, buffer, unreadable: 0 }
+        Self { reactor: None, part, mode, offloads, landing: Landing::new(), unreadable: 0 }
     }
 
     /// Whether the interface stays when the device is dropped, because someone made it persistent before.
@@ -87,11 +86,25 @@ impl KernelDevice {
 
     /// One `read(2)`. Readiness is cleared by the one that finds the device empty, and by no other.
     fn read_some(&mut self) -> io::Result<usize> {
-        let Self { reactor, part, buffer, .. } = self;
+        let Self { reactor, part, landing, offloads, .. } = self;
+        let buffer = landing.clear(if offloads.checksum { NetHeader::LEN } else { 0 });
         match reactor {
-            Some(reactor) => reactor.try_io(Interest::READABLE, |tun| tun.as_ref().read(buffer)),
-            None => part.reading_file().as_ref().read(buffer),
+            Some(reactor) => reactor.try_io(Interest::READABLE, |tun| spare::read(tun, buffer)),
+            None => spare::read(part.reading_file(), buffer),
         }
+    }
+
+    /// The net header of what was read; `None` if that is no whole frame.
+    fn landed_header(&self) -> Option<NetHeader> {
+        // There is room for more, so that a frame which is too long is not taken for one that was cut off.
+        const { assert!(MAX_FRAME < Landing::CAPACITY) };
+        if self.landing.frame().len() > MAX_FRAME {
+            return None;
+        }
+        if !self.offloads.checksum {
+            return Some(NetHeader::default());
+        }
+        NetHeader::decode(self.landing.prefix()?).ok()
     }
 
     /// `false` when the frame must not or did not go out.
@@ -150,8 +163,8 @@ impl Device for KernelDevice {
     fn read_batch(&mut self, sink: &mut dyn FrameSink) -> io::Result<usize> {
         let mut count = 0;
         loop {
-            let length = match self.read_some() {
-                Ok(length) => length,
+            match self.read_some() {
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // The kernel could not describe this frame in a virtio-net header and dropped it.
@@ -162,13 +175,13 @@ impl Device for KernelDevice {
                 // The next call meets the same error.
                 Err(_) if count > 0 => return Ok(count),
                 Err(error) => return Err(error),
-            };
-            let Some((header, frame)) = split(&self.buffer, length, self.offloads.checksum) else {
+            }
+            let Some(header) = self.landed_header() else {
                 self.unreadable += 1;
                 continue;
             };
             count += 1;
-            if !sink.push(&header, frame) {
+            if !sink.push_landed(&header, &mut self.landing) {
                 return Ok(count);
             }
         }
@@ -214,19 +227,6 @@ fn register(tun: &Arc<File>) -> io::Result<AsyncFd<Arc<File>>> {
     Handle::try_current().map_err(io::Error::other)?;
     // SAFETY: the Arc keeps the one File, and so its descriptor, open for as long as the AsyncFd owns it.
     Ok(unsafe { AsyncFd::register_with_interest(Arc::clone(tun), Interest::READABLE) }?)
-}
-
-/// `None` for what is no whole frame.
-fn split(buffer: &[u8], length: usize, with_header: bool) -> Option<(NetHeader, &[u8])> {
-    if length >= buffer.len() {
-        return None;
-    }
-    let bytes = buffer.get(..length)?;
-    if !with_header {
-        return Some((NetHeader::default(), bytes));
-    }
-    let (header, frame) = bytes.split_first_chunk()?;
-    Some((NetHeader::decode(header).ok()?, frame))
 }
 
 /// Whether no later frame can succeed either.

@@ -10,10 +10,13 @@ pub mod memory;
 mod open;
 pub mod pcap;
 mod queue;
+#[allow(unsafe_code)]
+mod spare;
 
 use std::io;
 use std::task::{Context, Poll};
 
+use tapline_frame::pool::Landing;
 use tapline_frame::{Mode, NetHeader};
 
 pub use kernel::KernelDevice;
@@ -63,6 +66,11 @@ pub trait Device: Send + std::fmt::Debug {
 pub trait FrameSink {
     /// Returns `false` when no further frame is wanted now; this one has been taken either way.
     fn push(&mut self, header: &NetHeader, frame: &[u8]) -> bool;
+
+    /// As [`FrameSink::push`], for a frame that is alone in its buffer: a sink that keeps the frame may keep the buffer.
+    fn push_landed(&mut self, header: &NetHeader, landing: &mut Landing) -> bool {
+        self.push(header, landing.frame())
+    }
 }
 
 /// One frame (ethernet) or packet (point-to-point) to write, without prefix or frame check sequence.

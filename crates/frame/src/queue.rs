@@ -15,7 +15,7 @@ mod settings;
 
 use std::time::{Duration, Instant};
 
-use crate::pool::{self, FrameBuf, Pool};
+use crate::pool::{self, FrameBuf, Landing, Pool};
 use crate::view::{Class, Layout};
 use crate::{Mode, NetHeader, guard};
 
@@ -68,17 +68,16 @@ impl FairQueue {
         head: &[u8],
         payload: &[u8],
     ) -> Outcome {
-        if let Some(capacity) = pool::capacity_for(head.len() + payload.len()) {
-            // Waiting buffers give way before the memory bound is passed; those of this size are about to be used.
-            let others = self.settings.limit_memory.saturating_sub(self.memory).max(capacity);
-            if self.pool.retained() > others {
-                self.pool.shrink(others);
-            }
-        }
-        match self.pool.frame(now, header, head, payload) {
-            Some(frame) => self.enqueue_frame(frame),
-            None => self.refuse(),
-        }
+        self.make_room(head.len() + payload.len());
+        let frame = self.pool.frame(now, header, head, payload);
+        self.enqueue_frame(frame)
+    }
+
+    /// Takes the frame in `landing`, and the buffer with it if the frame is large.
+    pub fn enqueue_landed(&mut self, now: Instant, header: &NetHeader, landing: &mut Landing) -> Outcome {
+        self.make_room(landing.frame().len());
+        let frame = self.pool.landed(now, header, landing);
+        self.enqueue_frame(frame)
     }
 
     /// Takes the next frame to send. CoDel may drop some before it.
@@ -99,8 +98,13 @@ impl FairQueue {
 
     /// Takes back the buffer of a dequeued frame.
     pub fn recycle(&mut self, frame: FrameBuf) {
-        if self.memory + self.pool.retained() + frame.capacity() <= self.settings.limit_memory {
-            self.pool.recycle(frame);
+        self.recycle_storage(frame.into_storage().0);
+    }
+
+    /// Takes back a buffer that was parted from its frame.
+    pub fn recycle_storage(&mut self, storage: Vec<u8>) {
+        if self.memory + self.pool.retained() + storage.capacity() <= self.settings.limit_memory {
+            self.pool.recycle_storage(storage);
         }
     }
 
@@ -155,7 +159,18 @@ impl FairQueue {
         &self.settings
     }
 
-    fn enqueue_frame(&mut self, frame: FrameBuf) -> Outcome {
+    /// Waiting buffers give way before the memory bound is passed; those of this size are about to be used.
+    fn make_room(&mut self, frame_len: usize) {
+        let Some(capacity) = pool::capacity_for(frame_len) else { return };
+        let others = self.settings.limit_memory.saturating_sub(self.memory).max(capacity);
+        if self.pool.retained() > others {
+            self.pool.shrink(others);
+        }
+    }
+
+    /// `None`: what no buffer is large enough for.
+    fn enqueue_frame(&mut self, frame: Option<FrameBuf>) -> Outcome {
+        let Some(frame) = frame else { return self.refuse() };
         if guard::check(self.mode, frame.bytes()).is_err() {
             self.recycle(frame);
             return self.refuse();

@@ -17,7 +17,7 @@ pub(crate) const EDITS: &[Edit] = &[
         name: "declare the tunnel module",
         file: "lib_inner.rs",
         anchor: "mod parsing;\nmod session;\n",
-        with: "mod parsing;\nmod read_ahead;\nmod session;\npub mod tunnel;\n",
+        with: "mod output;\nmod parsing;\nmod read_ahead;\nmod session;\npub mod tunnel;\n",
     },
     Edit {
         name: "client handlers drive tunnels",
@@ -208,40 +208,35 @@ pub(crate) const EDITS: &[Edit] = &[
         with: "    let _ = inactivity_timer;\n    tunnel::write_now(writer, stream).await\n",
     },
     Edit {
-        name: "the writer remembers what the socket took",
+        name: "the writer has an output",
         file: "sshbuffer.rs",
         anchor: "    packet_buffer: Vec<u8>,\n    write_buffer: SSHBuffer,\n}\n",
-        with: "    packet_buffer: Vec<u8>,\n    write_buffer: SSHBuffer,\n    pub(crate) sent: usize,\n}\n",
+        with: "    packet_buffer: Vec<u8>,\n    write_buffer: SSHBuffer,\n    pub(crate) output: crate::output::Output,\n}\n",
     },
     Edit {
-        name: "a new writer has sent nothing",
+        name: "a new writer has nothing to send",
         file: "sshbuffer.rs",
         anchor: "            packet_buffer: Vec::new(),\n            write_buffer: SSHBuffer::new(),\n",
-        with: "            packet_buffer: Vec::new(),\n            write_buffer: SSHBuffer::new(),\n            sent: 0,\n",
+        with: "            packet_buffer: Vec::new(),\n            write_buffer: SSHBuffer::new(),\n            output: Default::default(),\n",
     },
     Edit {
         name: "writing resumes where it was cancelled",
         file: "sshbuffer.rs",
         anchor: "        if !self.write_buffer.buffer.is_empty() {\n            w.write_all(&self.write_buffer.buffer).await?;\n            w.flush().await?;\n            self.write_buffer.buffer.clear();\n        }\n        Ok(())\n",
-        with: "        std::future::poll_fn(|cx| crate::tunnel::poll_flush(self, w, cx)).await\n",
+        with: "        std::future::poll_fn(|cx| self.poll_flush(w, cx)).await\n",
     },
     Edit {
-        name: "the writer shows its unsent bytes",
+        name: "the writer's parts are known to its output",
         file: "sshbuffer.rs",
         anchor: "    pub fn buffer(&mut self) -> &mut SSHBuffer {\n",
-        with: "    pub(crate) fn write_len(&self) -> usize {\n\
-               \x20       self.write_buffer.buffer.len()\n\
+        with: "    pub(crate) fn own_output(&self) -> &Vec<u8> {\n\
+               \x20       &self.write_buffer.buffer\n\
                \x20   }\n\n\
-               \x20   pub(crate) fn unsent_bytes(&self) -> &[u8] {\n\
-               \x20       self.write_buffer.buffer.get(self.sent..).unwrap_or_default()\n\
+               \x20   pub(crate) fn compresses(&self) -> bool {\n\
+               \x20       !matches!(&self.compress, Compress::None)\n\
                \x20   }\n\n\
-               \x20   /// Drops what the socket took, once that is cheap.\n\
-               \x20   pub(crate) fn compact(&mut self) {\n\
-               \x20       let length = self.write_buffer.buffer.len();\n\
-               \x20       if self.sent * 2 >= length {\n\
-               \x20           self.write_buffer.buffer.drain(..self.sent);\n\
-               \x20           self.sent = 0;\n\
-               \x20       }\n\
+               \x20   pub(crate) fn finish_packet(&mut self, offset: usize, payload_len: usize) {\n\
+               \x20       self.cipher.finish_packet(offset, payload_len, &mut self.write_buffer);\n\
                \x20   }\n\n\
                \x20   pub fn buffer(&mut self) -> &mut SSHBuffer {\n",
     },

@@ -6,7 +6,6 @@
 //! and waits for its devices together with the socket.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +22,13 @@ use crate::{ChannelId, ChannelParams, Error, compression, msg};
 /// which asks and never reads the answers cannot grow our memory.
 pub const MAX_UNSENT: usize = 4 << 20;
 
+/// Type, channel and length of a CHANNEL_DATA.
+const DATA_HEADER: usize = 1 + 4 + 4;
+/// Bytes that a packet has before the data of a CHANNEL_DATA.
+pub const HEADROOM: usize = 4 + 1 + DATA_HEADER;
+/// Bytes that it has at most behind the data: padding and tag.
+pub const TAILROOM: usize = 32 + 64;
+
 /// What a session's handler does for its tunnel channels. The defaults make a handler without tunnels.
 pub trait Tunnels: Send {
     /// A peer asks for a channel (server only). Called for every type, russh's own included.
@@ -33,6 +39,12 @@ pub trait Tunnels: Send {
     /// Data of a confirmed channel, decrypted in place. `false`: the channel is none of this handler's.
     /// Otherwise the handler owes the peer the window that it used; see [`TunnelWriter::grant`].
     fn receive(&mut self, _channel: ChannelId, _data: &[u8]) -> bool {
+        false
+    }
+
+    /// Whether the channel is one of this handler's tunnels. Then the peer's CHANNEL_WINDOW_ADJUST concerns nobody else:
+    /// [`Tunnels::send`] follows it.
+    fn carries(&self, _channel: ChannelId) -> bool {
         false
     }
 
@@ -162,6 +174,45 @@ impl TunnelWriter<'_> {
         }
     }
 
+    /// As [`TunnelWriter::datagram`], of what stands in `buffer` from `start` to its end, encrypted there instead of
+    /// copied. In front of it there must be [`HEADROOM`] bytes of room, and behind it there should be [`TAILROOM`] of
+    /// capacity. The buffer comes back through [`TunnelWriter::spent`]; at once if there is no room.
+    pub fn datagram_within(
+        &mut self,
+        channel: ChannelId,
+        surcharge: u32,
+        mut buffer: Vec<u8>,
+        start: usize,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if self.writer.compresses() {
+            let data = buffer.get(start..).ok_or(Error::Inconsistent)?;
+            let sent = self.datagram(channel, surcharge, |message| message.extend_from_slice(data))?;
+            return Ok((!sent).then_some(buffer));
+        }
+        let Some(params) = self.enc.channels.get_mut(&channel).filter(|channel| channel.confirmed) else {
+            return Ok(Some(buffer));
+        };
+        let length = buffer.len().checked_sub(start).ok_or(Error::Inconsistent)?;
+        let length = u32::try_from(length).map_err(|_| Error::Inconsistent)?;
+        let cost = length.saturating_add(surcharge);
+        if length == 0 || cost > params.recipient_window_size || length > params.recipient_maximum_packet_size {
+            return Ok(Some(buffer));
+        }
+        let header_at = start.checked_sub(DATA_HEADER).ok_or(Error::Inconsistent)?;
+        let [c0, c1, c2, c3] = params.recipient_channel.to_be_bytes();
+        let [l0, l1, l2, l3] = length.to_be_bytes();
+        let header = [msg::CHANNEL_DATA, c0, c1, c2, c3, l0, l1, l2, l3];
+        buffer.get_mut(header_at..start).ok_or(Error::Inconsistent)?.copy_from_slice(&header);
+        params.recipient_window_size -= cost;
+        self.writer.write_packet_within(buffer, header_at)?;
+        Ok(None)
+    }
+
+    /// A buffer that was given to [`TunnelWriter::datagram_within`] and is free again.
+    pub fn spent(&mut self) -> Option<Vec<u8>> {
+        self.writer.spent()
+    }
+
     /// Sends CHANNEL_WINDOW_ADJUST: the peer may send `bytes` more. Nothing for a channel that is not open.
     pub fn grant(&mut self, channel: ChannelId, bytes: u32) -> Result<(), Error> {
         let Some(params) = self.enc.channels.get(&channel).filter(|channel| channel.confirmed) else {
@@ -187,16 +238,6 @@ impl TunnelWriter<'_> {
 pub struct Room {
     pub window: u32,
     pub max_packet: u32,
-}
-
-impl PacketWriter {
-    pub(crate) fn unsent(&self) -> usize {
-        self.write_len() - self.sent
-    }
-
-    pub(crate) fn has_unsent(&self) -> bool {
-        self.unsent() > 0
-    }
 }
 
 pub(crate) fn rest_of(r: &mut impl Reader) -> Result<Vec<u8>, Error> {
@@ -272,7 +313,7 @@ pub(crate) fn hear_debug<H: Tunnels>(handler: &mut H, packet: &[u8]) {
     }
 }
 
-/// Gives CHANNEL_DATA of tunnels to the handler, starting with the packet in `buffer` and going on with those that were
+/// Gives CHANNEL_DATA of tunnels to the handler and counts the window that the peer gives them, starting with the packet in `buffer` and going on with those that were
 /// read with it. `false`: the packet that is now in `buffer` is russh's to handle. Hands the cipher back.
 pub(crate) fn deliver<C: RekeyLimits, H: Tunnels>(
     common: &mut CommonSession<std::sync::Arc<C>>,
@@ -284,7 +325,8 @@ pub(crate) fn deliver<C: RekeyLimits, H: Tunnels>(
 ) -> (Result<bool, Error>, Box<dyn OpeningKey + Send>) {
     let mut any = false;
     let result = loop {
-        if peer_rekeys || !receive(common, handler, buffer.payload_in_place()) {
+        let payload = buffer.payload_in_place();
+        if peer_rekeys || !(receive(common, handler, payload) || adjust(common, handler, payload)) {
             buffer.copy_payload();
             break Ok(false);
         }
@@ -319,6 +361,20 @@ fn receive<C, H: Tunnels>(common: &mut CommonSession<C>, handler: &mut H, payloa
         return false;
     }
     enc.channels.get(&channel).is_some_and(|channel| channel.confirmed) && handler.receive(channel, data)
+}
+
+/// Whether the packet gave window to a tunnel (RFC 4254 section 5.2).
+fn adjust<C, H: Tunnels>(common: &mut CommonSession<C>, handler: &H, payload: &[u8]) -> bool {
+    let Some(enc) = &mut common.encrypted else { return false };
+    let &[msg::CHANNEL_WINDOW_ADJUST, c0, c1, c2, c3, b0, b1, b2, b3] = payload else { return false };
+    let channel = ChannelId(u32::from_be_bytes([c0, c1, c2, c3]));
+    if !handler.carries(channel) || !matches!(enc.decompress, compression::Decompress::None) {
+        return false;
+    }
+    let Some(params) = enc.channels.get_mut(&channel).filter(|channel| channel.confirmed) else { return false };
+    let bytes = u32::from_be_bytes([b0, b1, b2, b3]);
+    params.recipient_window_size = params.recipient_window_size.saturating_add(bytes);
+    true
 }
 
 /// Whether channel data may go out: not before authentication, and not while keys are exchanged.
@@ -372,24 +428,8 @@ impl RekeyLimits for crate::server::Config {
     }
 }
 
-pub(crate) fn poll_flush<W: AsyncWrite + Unpin>(
-    writer: &mut PacketWriter,
-    stream: &mut W,
-    cx: &mut Context<'_>,
-) -> Poll<std::io::Result<()>> {
-    while writer.has_unsent() {
-        let taken = std::task::ready!(Pin::new(&mut *stream).poll_write(cx, writer.unsent_bytes()))?;
-        if taken == 0 {
-            return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
-        }
-        writer.sent += taken;
-    }
-    writer.compact();
-    Pin::new(stream).poll_flush(cx)
-}
-
 pub(crate) async fn write_now<W: AsyncWrite + Unpin>(writer: &mut PacketWriter, stream: &mut W) -> Result<(), Error> {
-    std::future::poll_fn(|cx| match poll_flush(writer, stream, cx) {
+    std::future::poll_fn(|cx| match writer.poll_flush(stream, cx) {
         Poll::Ready(done) => Poll::Ready(done),
         Poll::Pending => Poll::Ready(Ok(())),
     })

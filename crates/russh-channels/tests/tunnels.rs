@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use russh_channels::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh_channels::server::Auth;
-use russh_channels::tunnel::{ChannelOpen, OpenAnswer, Room, TunnelWriter, Tunnels};
+use russh_channels::tunnel::{ChannelOpen, HEADROOM, OpenAnswer, Room, TunnelWriter, Tunnels};
 use russh_channels::{ChannelId, ChannelOpenFailure, Error, Limits, client, server};
 use tokio::time::timeout;
 
@@ -26,6 +26,8 @@ struct Side {
     refusal: Option<(ChannelOpenFailure, String)>,
     debug: Option<String>,
     waker: Option<Waker>,
+    /// Buffers that came back after their datagrams had gone.
+    spent: usize,
     /// Sends without end, each message of this length.
     flood: Option<usize>,
     /// There is something new to send; what waits for room is tried again on every turn anyway.
@@ -115,8 +117,18 @@ impl Tunnel {
             {
             }
         }
+        while out.spent().is_some() {
+            side.spent += 1;
+        }
         while let Some(datagram) = side.outgoing.front() {
-            if !out.datagram(channel, self.surcharge, |data| data.extend_from_slice(datagram))? {
+            // Some are copied, some go out of a buffer of their own.
+            let sent = if datagram[0] % 3 == 0 {
+                out.datagram(channel, self.surcharge, |data| data.extend_from_slice(datagram))?
+            } else {
+                let buffer = [&[0; HEADROOM], datagram.as_slice()].concat();
+                out.datagram_within(channel, self.surcharge, buffer, HEADROOM)?.is_none()
+            };
+            if !sent {
                 break;
             }
             side.outgoing.pop_front();
@@ -130,6 +142,9 @@ macro_rules! forward {
         impl Tunnels for $handler {
             fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
                 self.tunnel.receive(channel, data)
+            }
+            fn carries(&self, channel: ChannelId) -> bool {
+                self.tunnel.channel == Some(channel)
             }
             fn received_batch(&mut self) {
                 self.tunnel.side.0.lock().unwrap().batches += 1;
@@ -294,6 +309,27 @@ async fn the_surcharge_is_debited_and_nothing_is_split() {
     assert_eq!(room, Room { window: WINDOW - 2 * 10_004, max_packet: MAX_PACKET });
     // Longer than the peer's maximum packet: never sent, not even in part.
     assert_eq!(pair.server.0.lock().unwrap().received.len(), 2);
+    drop(pair.handle);
+}
+
+#[tokio::test]
+async fn a_buffer_that_was_sent_comes_back() {
+    let pair = connect(KIND, Limits::default(), 4096, 0).await;
+    pair.client.send([vec![1; 50_000]]);
+    pair.server.until(|side| (side.received.len() == 1).then_some(())).await;
+    pair.client.kick();
+    pair.client.until(|side| (side.spent == 1).then_some(())).await;
+    drop(pair.handle);
+}
+
+#[tokio::test]
+async fn a_buffer_for_which_there_is_no_room_stays() {
+    let pair = connect(KIND, Limits::default(), 64 * 1024, 0).await;
+    let too_long = vec![1; MAX_PACKET as usize + 1];
+    pair.client.send([too_long.clone(), vec![3; 10]]);
+    pair.client.until(|side| (!side.fresh && !side.rooms.is_empty()).then_some(())).await;
+    assert_eq!(pair.client.0.lock().unwrap().outgoing.front(), Some(&too_long));
+    assert!(pair.server.0.lock().unwrap().received.is_empty());
     drop(pair.handle);
 }
 

@@ -3,7 +3,7 @@
 #[allow(unsafe_code)]
 mod info;
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -37,18 +37,23 @@ pub(crate) fn tune(stream: &impl AsFd) -> io::Result<()> {
     options.set_tcp_notsent_lowat(LOW_WATER)
 }
 
-/// Writes what the socket takes now.
+/// Writes what the socket takes now of `slices`, in order.
 ///
 /// Each write is marked as the end of a record (`MSG_EOR`, tcp(7)): the kernel then never appends to what still waits to
 /// be sent, which it would do past the low-water mark, up to 64 KiB.
 ///
 /// Cancel safe.
-pub(crate) fn poll_write(stream: &TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+pub(crate) fn poll_write(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    slices: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
     let flags = libc::MSG_EOR | libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     loop {
         ready!(stream.poll_write_ready(cx))?;
-        let sent = stream
-            .try_io(Interest::WRITABLE, || socket2::SockRef::from(stream).send_with_flags(bytes, flags));
+        let sent = stream.try_io(Interest::WRITABLE, || {
+            socket2::SockRef::from(stream).send_vectored_with_flags(slices, flags)
+        });
         match sent {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             done => return Poll::Ready(done),

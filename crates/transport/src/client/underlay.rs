@@ -1,6 +1,6 @@
 //! What an SSH session runs over.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -121,10 +121,26 @@ impl AsyncRead for Underlay {
 impl AsyncWrite for Underlay {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match &mut self.get_mut().stream {
-            Stream::Tcp(stream) => tcp::poll_write(stream, cx, buf),
+            Stream::Tcp(stream) => tcp::poll_write(stream, cx, &[IoSlice::new(buf)]),
             Stream::Channel(stream) => Pin::new(stream).poll_write(cx, buf),
             Stream::Command(stream) => Pin::new(stream).poll_write(cx, buf),
         }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.get_mut().stream {
+            Stream::Tcp(stream) => tcp::poll_write(stream, cx, slices),
+            Stream::Channel(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Stream::Command(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        matches!(self.stream, Stream::Tcp(_))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -267,6 +267,10 @@ impl russh_channels::tunnel::Tunnels for SessionHandler {
         self.tunnels.receive(channel, data)
     }
 
+    fn carries(&self, channel: ChannelId) -> bool {
+        self.tunnels.carries(channel)
+    }
+
     fn received_batch(&mut self) {
         self.tunnels.received_batch();
     }

@@ -139,6 +139,11 @@ impl Tunnels {
         true
     }
 
+    /// For `russh_channels::tunnel::Tunnels::carries`.
+    pub fn carries(&self, channel: ChannelId) -> bool {
+        self.ports.iter().any(|port| port.channel() == channel)
+    }
+
     /// For `russh_channels::tunnel::Tunnels::received_batch`.
     pub fn received_batch(&mut self) {
         self.line.read();

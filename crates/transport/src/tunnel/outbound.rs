@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use russh_channels::ChannelId;
-use russh_channels::tunnel::{Room, TunnelWriter};
+use russh_channels::tunnel::{HEADROOM, Room, TunnelWriter};
 use tapline_device::{Device, FrameSink, MAX_FRAME};
-use tapline_frame::pool::FrameBuf;
+use tapline_frame::pool::{self, FrameBuf, Landing};
 use tapline_frame::queue::{FairQueue, Settings};
 use tapline_frame::segment::{self, Cut};
 use tapline_frame::{Gso, Mode, NetHeader, Offloads, records, tunnel as stock};
@@ -99,6 +99,9 @@ impl Outbound {
         counters: &Counters,
     ) -> Result<bool, TurnError> {
         let now = line.now();
+        while let Some(storage) = out.spent() {
+            self.queue.recycle_storage(storage);
+        }
         self.is_slow = line.pace().is_slow();
         if let Some(window) = &mut self.window {
             window.observe(now, line.round_trip());
@@ -146,6 +149,33 @@ impl Outbound {
             Some(Cut::SuperFrames { max_len: SLOW_PIECE })
         } else {
             None
+        }
+    }
+
+    /// The next frame, if it is to go in a message of its own; then nothing else is owed before it.
+    fn take_large(&mut self, now: Instant) -> Option<FrameBuf> {
+        if self.dialect == Dialect::Stock || !self.urgent.is_empty() {
+            return None;
+        }
+        let frame = self.next.take().or_else(|| self.queue.dequeue(now))?;
+        if frame.is_large() {
+            return Some(frame);
+        }
+        self.next = Some(frame);
+        None
+    }
+
+    fn enqueue_landed(
+        &mut self,
+        now: Instant,
+        header: &NetHeader,
+        landing: &mut Landing,
+        counters: &Counters,
+    ) {
+        if self.cut(header, landing.frame().len()).is_some() {
+            self.enqueue(now, header, landing.frame(), counters);
+        } else {
+            self.queue.enqueue_landed(now, header, landing);
         }
     }
 
@@ -203,9 +233,10 @@ impl Turn<'_, '_> {
     /// The queue's frames, until it is empty, the window is used up, or enough waits for the socket.
     fn send_waiting(&mut self) -> Result<(), russh_channels::Error> {
         while self.has_room() && self.has_waiting() {
-            let sent = match self.outbound.dialect {
-                Dialect::Stock => self.send_waiting_datagram()?,
-                Dialect::Native => self.send_message(None)?.sent,
+            let sent = match (self.outbound.dialect, self.outbound.take_large(self.now)) {
+                (Dialect::Stock, _) => self.send_waiting_datagram()?,
+                (Dialect::Native, None) => self.send_message(None)?.sent,
+                (Dialect::Native, Some(frame)) => self.send_alone(frame)?,
             };
             if !sent {
                 break;
@@ -290,6 +321,34 @@ impl Turn<'_, '_> {
             self.line.pace().wrote(length);
         }
         Ok(MessageSent { sent: sent || self.read > before, read })
+    }
+
+    /// One CHANNEL_DATA with one large frame, which goes out of the buffer that it came in.
+    fn send_alone(&mut self, frame: FrameBuf) -> Result<bool, russh_channels::Error> {
+        let prefix = records::FramePrefix::new(&frame.header, frame.len());
+        let prefix = prefix.as_bytes();
+        let length = prefix.len() + frame.len();
+        let room = self.out.room(self.channel);
+        if room.is_none_or(|room| length > room.window.min(room.max_packet) as usize) {
+            self.outbound.next = Some(frame);
+            return Ok(false);
+        }
+        let frame_len = frame.len();
+        let (mut storage, start) = frame.into_storage();
+        // The room in front of a frame is there for this.
+        const { assert!(HEADROOM + records::MAX_PREFIX <= pool::HEADROOM) };
+        let start = start.saturating_sub(prefix.len());
+        if let Some(place) = storage.get_mut(start..start + prefix.len()) {
+            place.copy_from_slice(prefix);
+        }
+        if let Some(storage) = self.out.datagram_within(self.channel, 0, storage, start)? {
+            self.counters.send_drops.add(1);
+            self.outbound.queue.recycle_storage(storage);
+            return Ok(true);
+        }
+        self.counters.sent.add(1, frame_len);
+        self.line.pace().wrote(length);
+        Ok(true)
     }
 
     fn send_waiting_datagram(&mut self) -> Result<bool, russh_channels::Error> {
@@ -393,6 +452,15 @@ impl FrameSink for Turn<'_, '_> {
         }
         self.read < TURN
     }
+
+    fn push_landed(&mut self, header: &NetHeader, landing: &mut Landing) -> bool {
+        if self.outbound.dialect == Dialect::Stock {
+            return self.push(header, landing.frame());
+        }
+        self.read += 1;
+        self.outbound.enqueue_landed(self.now, header, landing, self.counters);
+        self.read < TURN
+    }
 }
 
 /// Fills one message of the native channel.
@@ -413,7 +481,8 @@ impl Packer<'_> {
         while self.message.len() < self.enough {
             let waiting = self.outbound.next.take();
             let Some(frame) = waiting.or_else(|| self.outbound.queue.dequeue(self.now)) else { return };
-            if !self.pack(&frame.header, frame.bytes()) {
+            // A large one goes in a message of its own.
+            if frame.is_large() || !self.pack(&frame.header, frame.bytes()) {
                 self.outbound.next = Some(frame);
                 return;
             }

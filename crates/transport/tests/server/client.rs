@@ -139,6 +139,10 @@ impl russh_channels::tunnel::Tunnels for ClientHandler {
         self.tunnels.receive(channel, data)
     }
 
+    fn carries(&self, channel: ChannelId) -> bool {
+        self.tunnels.carries(channel)
+    }
+
     fn poll_tunnels(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Poll::Ready(Some(wish)) = self.wishes.poll_recv(cx) {
             self.waiting.push_back(wish);
