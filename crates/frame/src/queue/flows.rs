@@ -73,11 +73,14 @@ impl Flows {
             let is_new = !self.new.is_empty();
             let index = *if is_new { self.new.front() } else { self.old.front() }?;
             let quantum = self.quantum.cast_signed();
+            let alone = self.active() == 1;
             let flow = self.flow(index);
             if flow.deficit > 0 {
                 return Some(index);
             }
-            flow.deficit += quantum;
+            // Alone, a flow that sent a super-frame waits for nobody: all the turns that it owes are over at once.
+            let turns = if alone { 1 - flow.deficit / quantum } else { 1 };
+            flow.deficit += turns * quantum;
             let _ = if is_new { self.new.pop_front() } else { self.old.pop_front() };
             self.old.push_back(index);
         }

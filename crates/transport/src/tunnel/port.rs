@@ -54,7 +54,7 @@ impl Dialect {
             Self::Stock => {
                 Bounds { least: 192 << 10, most: u32::MAX, gain: 150, ahead: Duration::from_millis(8) }
             }
-            Self::Native => Bounds { least: 256 << 10, most: u32::MAX, gain: 200, ahead: Duration::ZERO },
+            Self::Native => Bounds { least: 320 << 10, most: u32::MAX, gain: 200, ahead: Duration::ZERO },
         }
     }
 }
