@@ -18,8 +18,10 @@ use crate::sshbuffer::PacketWriter;
 const PACKET_PREFIX: usize = PACKET_LENGTH_LEN + 1;
 /// Buffers that one write takes from.
 const GATHERED: usize = 16;
-/// Buffers that wait to be fetched with [`Output::spent`] or to be used again. More would be memory for nothing.
-const KEPT: usize = 16;
+/// Buffers of others that wait to be fetched. More would be memory for nothing.
+const SPENT: usize = 16;
+/// Buffers of russh's that wait to be used again. They become as large as what was written at once.
+const OWN: usize = 2;
 
 /// What waits before russh's own buffer, and what has become of the buffers.
 #[derive(Debug, Default)]
@@ -61,8 +63,9 @@ impl Output {
             if chunk.start == chunk.bytes.len()
                 && let Some(chunk) = self.chunks.pop_front()
             {
-                let kept = if chunk.is_own { &mut self.own } else { &mut self.spent };
-                if kept.len() < KEPT {
+                let (kept, most) =
+                    if chunk.is_own { (&mut self.own, OWN) } else { (&mut self.spent, SPENT) };
+                if kept.len() < most {
                     kept.push(chunk.bytes);
                 }
             }

@@ -15,6 +15,8 @@ mod port;
 mod window;
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -165,6 +167,11 @@ impl Tunnels {
                 Command::Open(opening) => self.to_open.push_back(opening),
             }
         }
+        // A device that is never empty would keep the thread from learning that the socket has something to read, for
+        // instance the window that the device's frames wait for.
+        if self.ports.iter_mut().fold(false, |tired, port| port.take_tired() || tired) {
+            return yield_once(cx);
+        }
         let mut ready = !self.to_open.is_empty() || !self.to_close.is_empty();
         let mut failed = None;
         for port in &mut self.ports {
@@ -269,6 +276,11 @@ impl Tunnels {
         let at = self.opening.iter().position(|opening| opening.channel() == Some(channel))?;
         Some(self.opening.swap_remove(at))
     }
+}
+
+/// Pending, until the runtime has looked at its sockets.
+fn yield_once(cx: &mut Context<'_>) -> Poll<()> {
+    pin!(tokio::task::yield_now()).poll(cx)
 }
 
 impl TunnelHandle {

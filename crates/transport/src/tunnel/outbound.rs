@@ -89,7 +89,7 @@ impl Outbound {
         true
     }
 
-    /// Sends what can be sent and takes what the device has. Returns whether the device may have more.
+    /// Sends what can be sent and takes what the device has.
     pub(super) fn turn(
         &mut self,
         channel: ChannelId,
@@ -97,7 +97,7 @@ impl Outbound {
         line: &mut Line,
         out: &mut TunnelWriter<'_>,
         counters: &Counters,
-    ) -> Result<bool, TurnError> {
+    ) -> Result<Left, TurnError> {
         let now = line.now();
         while let Some(storage) = out.spent() {
             self.queue.recycle_storage(storage);
@@ -124,16 +124,16 @@ impl Outbound {
             failed: None,
         };
         turn.send_waiting()?;
-        let more = turn.take_from(device)?;
+        let left = turn.take_from(device)?;
         turn.send_waiting()?;
-        if (more || turn.has_waiting()) && !turn.has_room() {
+        if (left != Left::Nothing || turn.has_waiting()) && !turn.has_room() {
             turn.line.pace().exhausted();
         }
         if let Some(error) = turn.failed.take() {
             return Err(error.into());
         }
         self.count_drops(counters);
-        Ok(more)
+        Ok(left)
     }
 
     /// How a frame has to be cut before it goes on, if at all.
@@ -205,6 +205,16 @@ impl Outbound {
     }
 }
 
+/// What a turn leaves in the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    Nothing,
+    /// Perhaps something; what was sent goes to the socket first.
+    Some,
+    /// More than one turn takes.
+    Much,
+}
+
 /// Why a turn ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TurnError {
@@ -245,15 +255,15 @@ impl Turn<'_, '_> {
         Ok(())
     }
 
-    /// Reads the device: into messages while nothing waits, else into the queue. Returns whether it may have more.
-    fn take_from(&mut self, device: &mut dyn Device) -> Result<bool, TurnError> {
+    /// Reads the device: into messages while nothing waits, else into the queue.
+    fn take_from(&mut self, device: &mut dyn Device) -> Result<Left, TurnError> {
         while self.read < TURN {
             let before = self.read;
             if self.has_room() {
                 self.send_waiting()?;
             } else if !self.blocked {
                 // What this turn has sent goes to the socket first; most often it takes all of it.
-                return Ok(true);
+                return Ok(Left::Some);
             }
             let direct = self.has_room() && !self.has_waiting();
             match self.outbound.dialect {
@@ -266,10 +276,10 @@ impl Turn<'_, '_> {
                 }
             }
             if self.read == before {
-                return Ok(false);
+                return Ok(Left::Nothing);
             }
         }
-        Ok(true)
+        Ok(Left::Much)
     }
 
     fn has_room(&mut self) -> bool {

@@ -10,7 +10,7 @@ use tapline_frame::{Offloads, records, tunnel as stock};
 use super::flight::Bounds;
 use super::inbound::{Inbound, InboundError, Said};
 use super::line::Line;
-use super::outbound::{Outbound, TurnError};
+use super::outbound::{Left, Outbound, TurnError};
 use super::window::ReceiveWindow;
 use super::{Counters, Lease};
 
@@ -70,6 +70,8 @@ pub(super) struct Port {
     counters: Arc<Counters>,
     /// Something is to be sent that no device will announce.
     fresh: bool,
+    /// The last turn was as long as a turn may be.
+    is_tired: bool,
     /// What the peer's first HELLO said of the bundle, and whether that has been passed on.
     greeting: Option<Greeting>,
     /// A frame came since the end of the last batch.
@@ -104,6 +106,7 @@ impl Port {
             device,
             counters,
             fresh: false,
+            is_tired: false,
             greeting: None,
             received: false,
         }
@@ -131,11 +134,18 @@ impl Port {
         self.device.poll_readable(cx).map_err(PortError::from)
     }
 
+    /// Whether the device has more than the last turn could take; true once for each such turn.
+    pub(super) fn take_tired(&mut self) -> bool {
+        std::mem::take(&mut self.is_tired)
+    }
+
     /// Takes a turn: sends frames until the window is used up or the socket has enough to do, and takes what the device
     /// has either way.
     pub(super) fn send(&mut self, line: &mut Line, out: &mut TunnelWriter<'_>) -> Result<(), SendError> {
         let before = out.unsent();
-        self.fresh = self.outbound.turn(self.channel, &mut *self.device, line, out, &self.counters)?;
+        let left = self.outbound.turn(self.channel, &mut *self.device, line, out, &self.counters)?;
+        self.fresh = left != Left::Nothing;
+        self.is_tired = left == Left::Much;
         let is_company = out.unsent() > before;
         if let Some(credit) = self.window.credit(is_company) {
             out.grant(self.channel, credit)?;

@@ -1,8 +1,11 @@
 use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use russh_channels::ChannelOpenFailure;
-use tapline_device::{Device, FrameRef, FrameSink, Unit, memory};
+use tapline_device::{Device, FrameRef, FrameSink, Unit, Written, memory};
 use tapline_frame::records::{self, BundleId, BundleMember};
 use tapline_frame::{Mode, NetHeader, Offloads};
 use tapline_transport::server::{Event, PermitTunnel};
@@ -77,6 +80,75 @@ fn frames_cross_a_native_tunnel_both_ways() {
             counters.received.frames.read() == 1 && counters.sent.frames.read() == 1
         })
         .await;
+    });
+}
+
+/// A device that always has another frame, and counts how many were taken.
+#[derive(Debug)]
+struct Endless {
+    taken: Arc<AtomicU64>,
+}
+
+impl Device for Endless {
+    fn name(&self) -> &str {
+        "endless"
+    }
+
+    fn mode(&self) -> Mode {
+        Mode::Ethernet
+    }
+
+    fn offloads(&self) -> Offloads {
+        Offloads::NONE
+    }
+
+    fn poll_readable(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn read_batch(&mut self, sink: &mut dyn FrameSink) -> io::Result<usize> {
+        let mut count = 0;
+        loop {
+            count += 1;
+            self.taken.fetch_add(1, Ordering::Relaxed);
+            if !sink.push(&NetHeader::default(), &[2; 1400]) {
+                return Ok(count);
+            }
+        }
+    }
+
+    fn write_batch(&mut self, frames: &[FrameRef<'_>]) -> io::Result<Written> {
+        Ok(Written { written: frames.len(), dropped: 0 })
+    }
+
+    fn set_carrier(&mut self, _up: bool) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn detach(&mut self) {}
+}
+
+/// A session that did nothing but read its device would throw away nearly all of that: the window that the frames wait
+/// for comes through the socket.
+#[test]
+fn a_device_that_is_never_empty_leaves_time_to_hear_the_peer() {
+    in_namespace(|| async {
+        let site = Site::new();
+        let server = site.serve(site.options(&line(CLIENT)));
+        let client = Client::log_in(&server).await;
+        let taken = Arc::new(AtomicU64::new(0));
+        let counters = Arc::new(Counters::default());
+        let request = TunnelRequest {
+            device: Lease::new(Box::new(Endless { taken: Arc::clone(&taken) }), None),
+            remote_unit: Some(5),
+            native: NativePolicy::Only,
+            bundle: None,
+            counters: Arc::clone(&counters),
+        };
+        within("a tunnel", client.tunnels.open(request)).await.unwrap();
+        until("many windows are used up", || counters.sent.frames.read() > 20_000).await;
+        let (taken, sent) = (taken.load(Ordering::Relaxed), counters.sent.frames.read());
+        assert!(taken < 8 * sent, "{taken} frames taken for {sent} sent");
     });
 }
 
