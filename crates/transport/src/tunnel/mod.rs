@@ -169,7 +169,7 @@ impl Tunnels {
         }
         // A device that is never empty would keep the thread from learning that the socket has something to read, for
         // instance the window that the device's frames wait for.
-        if self.ports.iter_mut().fold(false, |tired, port| port.take_tired() || tired) {
+        if self.ports.iter_mut().any(Port::take_tired) {
             return yield_once(cx);
         }
         let mut ready = !self.to_open.is_empty() || !self.to_close.is_empty();
