@@ -93,7 +93,11 @@ impl Inbound {
                 }
                 Ok(Record::Ping(opaque)) => said(Said::Ping(opaque)),
                 Ok(Record::Pong(_)) => {}
-                Err(error) if error.is_fatal() => return Err(error.into()),
+                Err(error) if error.is_fatal() => {
+                    // What came before it is good.
+                    self.coalescer.flush(|header, bytes| output.write(header, bytes));
+                    return Err(error.into());
+                }
                 Err(_) => counters.receive_drops.add(1),
             }
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use russh_channels::ChannelId;
-use russh_channels::tunnel::{HEADROOM, Room, TunnelWriter};
+use russh_channels::tunnel::{HEADROOM, Room, TAILROOM, TunnelWriter};
 use tapline_device::{Device, FrameSink, MAX_FRAME};
 use tapline_frame::pool::{self, FrameBuf, Landing};
 use tapline_frame::queue::{FairQueue, Settings};
@@ -152,12 +152,16 @@ impl Outbound {
         }
     }
 
+    fn take_next(&mut self, now: Instant) -> Option<FrameBuf> {
+        self.next.take().or_else(|| self.queue.dequeue(now))
+    }
+
     /// The next frame, if it is to go in a message of its own; then nothing else is owed before it.
     fn take_large(&mut self, now: Instant) -> Option<FrameBuf> {
         if self.dialect == Dialect::Stock || !self.urgent.is_empty() {
             return None;
         }
-        let frame = self.next.take().or_else(|| self.queue.dequeue(now))?;
+        let frame = self.take_next(now)?;
         if frame.is_large() {
             return Some(frame);
         }
@@ -345,8 +349,9 @@ impl Turn<'_, '_> {
         }
         let frame_len = frame.len();
         let (mut storage, start) = frame.into_storage();
-        // The room in front of a frame is there for this.
+        // The room in front of a frame is there for this, and behind it the buffer need not grow.
         const { assert!(HEADROOM + records::MAX_PREFIX <= pool::HEADROOM) };
+        const { assert!(MAX_FRAME + TAILROOM <= Landing::CAPACITY) };
         let start = start.saturating_sub(prefix.len());
         if let Some(place) = storage.get_mut(start..start + prefix.len()) {
             place.copy_from_slice(prefix);
@@ -364,9 +369,7 @@ impl Turn<'_, '_> {
     fn send_waiting_datagram(&mut self) -> Result<bool, russh_channels::Error> {
         // Stock peers have no records to answer.
         self.outbound.urgent.clear();
-        let Some(frame) = self.outbound.next.take().or_else(|| self.outbound.queue.dequeue(self.now)) else {
-            return Ok(false);
-        };
+        let Some(frame) = self.outbound.take_next(self.now) else { return Ok(false) };
         match self.datagram(frame.bytes(), &[])? {
             Sent::Yes | Sent::Never => {
                 self.outbound.queue.recycle(frame);
@@ -489,8 +492,7 @@ struct Packer<'a> {
 impl Packer<'_> {
     fn pack_waiting(&mut self) {
         while self.message.len() < self.enough {
-            let waiting = self.outbound.next.take();
-            let Some(frame) = waiting.or_else(|| self.outbound.queue.dequeue(self.now)) else { return };
+            let Some(frame) = self.outbound.take_next(self.now) else { return };
             // A large one goes in a message of its own.
             if frame.is_large() || !self.pack(&frame.header, frame.bytes()) {
                 self.outbound.next = Some(frame);
