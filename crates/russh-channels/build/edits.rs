@@ -17,7 +17,7 @@ pub(crate) const EDITS: &[Edit] = &[
         name: "declare the tunnel module",
         file: "lib_inner.rs",
         anchor: "mod parsing;\nmod session;\n",
-        with: "mod output;\nmod parsing;\nmod read_ahead;\nmod session;\npub mod tunnel;\n",
+        with: "mod cipher_choice;\nmod output;\nmod parsing;\nmod read_ahead;\nmod session;\npub mod tunnel;\n",
     },
     Edit {
         name: "client handlers drive tunnels",
@@ -66,6 +66,19 @@ pub(crate) const EDITS: &[Edit] = &[
                \x20           return Ok(());\n\
                \x20       }\n\n\
                \x20       let sender_channel = if let",
+    },
+    // One session may have to offer less than the others.
+    Edit {
+        name: "the server's configuration can be copied",
+        file: "server/mod.rs",
+        anchor: "/// Configuration of a server.\n",
+        with: "/// Configuration of a server.\n#[derive(Clone)]\n",
+    },
+    Edit {
+        name: "the server's version string can be copied",
+        file: "sshbuffer.rs",
+        anchor: "pub enum SshId {\n",
+        with: "#[derive(Clone)]\npub enum SshId {\n",
     },
     // Tunnel channels have no russh `Channel` behind them.
     Edit {

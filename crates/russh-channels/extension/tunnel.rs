@@ -6,6 +6,7 @@
 //! and waits for its devices together with the socket.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::cipher::OpeningKey;
 use crate::parsing::{ChannelType, OpenChannelMessage};
 use crate::session::{CommonSession, Encrypted, EncryptedState};
 use crate::sshbuffer::{PacketWriter, SSHBuffer};
-use crate::{ChannelId, ChannelParams, Error, compression, msg};
+use crate::{ChannelId, ChannelParams, Error, cipher_choice, compression, msg, server};
 
 /// While more encrypted bytes than this wait for the socket, a session reads nothing, so that a peer
 /// which asks and never reads the answers cannot grow our memory.
@@ -85,8 +86,9 @@ pub struct ChannelOpen<'a> {
 pub enum OpenAnswer {
     /// As russh would do.
     Russh,
-    /// CHANNEL_OPEN_CONFIRMATION; `window` and `max_packet` are bytes that the peer may send.
-    Accept { window: u32, max_packet: u32 },
+    /// CHANNEL_OPEN_CONFIRMATION; `window` and `max_packet` are bytes that the peer may send. With `our_cipher` keys are
+    /// exchanged anew if both know a cipher that stands before the one in use in our list.
+    Accept { window: u32, max_packet: u32, our_cipher: bool },
     /// CHANNEL_OPEN_FAILURE, preceded by an SSH_MSG_DEBUG where there is one.
     Refuse { reason: u32, description: String, debug: Option<String> },
 }
@@ -246,8 +248,8 @@ pub(crate) fn rest_of(r: &mut impl Reader) -> Result<Vec<u8>, Error> {
     Ok(rest)
 }
 
-pub(crate) async fn answer_open<C, H: Tunnels>(
-    common: &mut CommonSession<C>,
+pub(crate) async fn answer_open<H: Tunnels>(
+    common: &mut CommonSession<Arc<server::Config>>,
     handler: &mut H,
     open: &OpenChannelMessage,
 ) -> Result<bool, Error> {
@@ -260,7 +262,7 @@ pub(crate) async fn answer_open<C, H: Tunnels>(
     let request = ChannelOpen { channel, kind, payload, peer_version: &common.remote_sshid };
     match handler.answer_open(&request).await {
         OpenAnswer::Russh => return Ok(false),
-        OpenAnswer::Accept { window, max_packet } => {
+        OpenAnswer::Accept { window, max_packet, our_cipher } => {
             let params = ChannelParams {
                 recipient_channel: open.recipient_channel,
                 sender_channel: channel,
@@ -282,6 +284,9 @@ pub(crate) async fn answer_open<C, H: Tunnels>(
                 window.encode(&mut enc.write)?;
                 max_packet.encode(&mut enc.write)?;
             });
+            if our_cipher {
+                cipher_choice::prefer_ours(common)?;
+            }
         }
         OpenAnswer::Refuse { reason, description, debug } => {
             if let Some(debug) = debug {
@@ -316,7 +321,7 @@ pub(crate) fn hear_debug<H: Tunnels>(handler: &mut H, packet: &[u8]) {
 /// Gives CHANNEL_DATA of tunnels to the handler and counts the window that the peer gives them, starting with the packet in `buffer` and going on with those that were
 /// read with it. `false`: the packet that is now in `buffer` is russh's to handle. Hands the cipher back.
 pub(crate) fn deliver<C: RekeyLimits, H: Tunnels>(
-    common: &mut CommonSession<std::sync::Arc<C>>,
+    common: &mut CommonSession<Arc<C>>,
     handler: &mut H,
     buffer: &mut SSHBuffer,
     mut cipher: Box<dyn OpeningKey + Send>,

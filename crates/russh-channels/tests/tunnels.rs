@@ -1,6 +1,7 @@
 //! A client and a server of this crate over an in-memory stream, each with one tunnel.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use russh_channels::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh_channels::server::Auth;
 use russh_channels::tunnel::{ChannelOpen, HEADROOM, OpenAnswer, Room, TunnelWriter, Tunnels};
-use russh_channels::{ChannelId, ChannelOpenFailure, Error, Limits, client, server};
+use russh_channels::{ChannelId, ChannelOpenFailure, Error, Limits, Names, Preferred, cipher, client, server};
 use tokio::time::timeout;
 
 const KIND: &str = "test@example.org";
@@ -25,6 +26,8 @@ struct Side {
     rooms: Vec<Room>,
     refusal: Option<(ChannelOpenFailure, String)>,
     debug: Option<String>,
+    /// The cipher of each key exchange.
+    ciphers: Vec<cipher::Name>,
     waker: Option<Waker>,
     /// Buffers that came back after their datagrams had gone.
     spent: usize,
@@ -177,6 +180,16 @@ impl client::Handler for Client {
         Ok(true)
     }
 
+    async fn kex_done(
+        &mut self,
+        _: Option<&[u8]>,
+        names: &Names,
+        _: &mut client::Session,
+    ) -> Result<(), Error> {
+        self.tunnel.side.0.lock().unwrap().ciphers.push(names.cipher);
+        Ok(())
+    }
+
     async fn channel_open_failure(
         &mut self,
         _: ChannelId,
@@ -199,7 +212,7 @@ forward!(Server {
         match open.kind {
             Some(KIND) if open.payload == b"payload" => {
                 self.tunnel.channel = Some(open.channel);
-                OpenAnswer::Accept { window: WINDOW, max_packet: MAX_PACKET }
+                OpenAnswer::Accept { window: WINDOW, max_packet: MAX_PACKET, our_cipher: true }
             }
             Some(_) => OpenAnswer::Refuse {
                 reason: 2,
@@ -226,15 +239,32 @@ struct Pair {
 }
 
 async fn connect(kind: &'static str, limits: Limits, pipe: usize, surcharge: u32) -> Pair {
+    let ciphers = Preferred::default().cipher;
+    connect_with(kind, limits, pipe, surcharge, [ciphers.clone(), ciphers]).await
+}
+
+/// `ciphers` of the client and of the server.
+async fn connect_with(
+    kind: &'static str,
+    limits: Limits,
+    pipe: usize,
+    surcharge: u32,
+    ciphers: [Cow<'static, [cipher::Name]>; 2],
+) -> Pair {
+    let [client_prefers, server_prefers] = ciphers.map(|cipher| Preferred { cipher, ..Preferred::default() });
     let (client_side, server_side) = (Shared::default(), Shared::default());
     let (near, far) = tokio::io::duplex(pipe);
     let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
-    let server_config =
-        server::Config { keys: vec![key.clone()], limits: limits.clone(), ..Default::default() };
+    let server_config = server::Config {
+        keys: vec![key.clone()],
+        limits: limits.clone(),
+        preferred: server_prefers,
+        ..Default::default()
+    };
     let accepting = Server { tunnel: Tunnel::new(&server_side) };
     tokio::spawn(async move { server::run_stream(Arc::new(server_config), far, accepting).await?.await });
 
-    let config = client::Config { limits, ..Default::default() };
+    let config = client::Config { limits, preferred: client_prefers, ..Default::default() };
     let mut tunnel = Tunnel { surcharge, ..Tunnel::new(&client_side) };
     tunnel.open = None;
     let opening = Client { tunnel: Tunnel { open: Some(kind), ..tunnel } };
@@ -285,6 +315,38 @@ async fn keys_are_exchanged_anew_under_way() {
         assert!(side.0.lock().unwrap().received == sent);
     }
     drop(pair.handle);
+}
+
+/// Opens a tunnel, has something carried, and says which cipher was agreed on each time.
+async fn ciphers_agreed(client: &[cipher::Name], server: &[cipher::Name], exchanges: usize) -> Vec<cipher::Name> {
+    let lists = [client, server].map(|list| Cow::Owned(list.to_vec()));
+    let pair = connect_with(KIND, Limits::default(), 64 * 1024, 0, lists).await;
+    let sent = datagrams(100);
+    pair.client.send(sent.clone());
+    pair.server.until(|side| (side.received.len() == sent.len()).then_some(())).await;
+    pair.server.send(sent.clone());
+    pair.client.until(|side| (side.received.len() == sent.len()).then_some(())).await;
+    assert!(pair.client.0.lock().unwrap().received == sent);
+    pair.client.until(|side| (side.ciphers.len() >= exchanges).then(|| side.ciphers.clone())).await
+}
+
+#[tokio::test]
+async fn the_server_has_its_cipher_where_the_client_knows_it() {
+    use cipher::{AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305};
+    let openssh = [CHACHA20_POLY1305, AES_128_GCM, AES_256_GCM];
+    let ours = [AES_256_GCM, AES_128_GCM, CHACHA20_POLY1305];
+    assert_eq!(ciphers_agreed(&openssh, &ours, 2).await, [CHACHA20_POLY1305, AES_256_GCM]);
+    // What comes behind the favourite in the client's list is no rival.
+    let narrower = [CHACHA20_POLY1305, AES_128_GCM];
+    assert_eq!(ciphers_agreed(&narrower, &ours, 2).await, [CHACHA20_POLY1305, AES_128_GCM]);
+}
+
+#[tokio::test]
+async fn a_client_that_wants_one_cipher_keeps_it() {
+    use cipher::{AES_256_GCM, CHACHA20_POLY1305};
+    let ours = [AES_256_GCM, CHACHA20_POLY1305];
+    assert_eq!(ciphers_agreed(&[CHACHA20_POLY1305], &ours, 1).await, [CHACHA20_POLY1305]);
+    assert_eq!(ciphers_agreed(&ours, &ours, 1).await, [AES_256_GCM]);
 }
 
 #[tokio::test]

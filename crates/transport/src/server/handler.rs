@@ -177,7 +177,12 @@ impl SessionHandler {
         };
         self.tunnels.accept(open.channel, wanted.dialect, wanted.takes, device, counters);
         let _ = self.notices.send(Notice::Opened(opened));
-        Ok(OpenAnswer::Accept { window: wanted.dialect.window(), max_packet: wanted.dialect.max_packet() })
+        Ok(OpenAnswer::Accept {
+            window: wanted.dialect.window(),
+            max_packet: wanted.dialect.max_packet(),
+            // A Tapline asks for the cipher that suits its own CPU; OpenSSH asks for the same on every machine.
+            our_cipher: wanted.dialect == tunnel::Dialect::Stock,
+        })
     }
 }
 
