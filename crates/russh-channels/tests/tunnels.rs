@@ -10,7 +10,9 @@ use std::time::Duration;
 use russh_channels::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh_channels::server::Auth;
 use russh_channels::tunnel::{ChannelOpen, HEADROOM, OpenAnswer, Room, TunnelWriter, Tunnels};
-use russh_channels::{ChannelId, ChannelOpenFailure, Error, Limits, Names, Preferred, cipher, client, server};
+use russh_channels::{
+    ChannelId, ChannelOpenFailure, Error, Limits, Names, Preferred, cipher, client, server,
+};
 use tokio::time::timeout;
 
 const KIND: &str = "test@example.org";
@@ -318,7 +320,11 @@ async fn keys_are_exchanged_anew_under_way() {
 }
 
 /// Opens a tunnel, has something carried, and says which cipher was agreed on each time.
-async fn ciphers_agreed(client: &[cipher::Name], server: &[cipher::Name], exchanges: usize) -> Vec<cipher::Name> {
+async fn ciphers_agreed(
+    client: &[cipher::Name],
+    server: &[cipher::Name],
+    exchanges: usize,
+) -> Vec<cipher::Name> {
     let lists = [client, server].map(|list| Cow::Owned(list.to_vec()));
     let pair = connect_with(KIND, Limits::default(), 64 * 1024, 0, lists).await;
     let sent = datagrams(100);

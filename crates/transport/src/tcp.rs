@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use tokio::io::Interest;
+use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::tuning::{Congestion, Tuning};
@@ -35,6 +35,26 @@ pub(crate) fn tune(stream: &impl AsFd) -> io::Result<()> {
     options.set_tcp_nodelay(true)?;
     options.set_keepalive(true)?;
     options.set_tcp_notsent_lowat(LOW_WATER)
+}
+
+/// Reads what the socket has now.
+///
+/// Unlike tokio's own `poll_read` it takes a short read for no sign that the socket is empty: while one message is
+/// decrypted the next arrives, and a call that finds nothing costs less than a turn of the runtime.
+///
+/// Cancel safe.
+pub(crate) fn poll_read(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    buffer: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    loop {
+        ready!(stream.poll_read_ready(cx))?;
+        match stream.try_read(buffer.initialize_unfilled()) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done.map(|count| buffer.advance(count))),
+        }
+    }
 }
 
 /// Writes what the socket takes now of `slices`, in order.
@@ -171,3 +191,6 @@ impl Path {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

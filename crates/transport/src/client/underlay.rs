@@ -102,7 +102,7 @@ impl AsyncRead for Underlay {
         let this = self.get_mut();
         let before = buf.filled().len();
         let result = match &mut this.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tcp(stream) => tcp::poll_read(stream, cx, buf),
             Stream::Channel(stream) => Pin::new(stream).poll_read(cx, buf),
             Stream::Command(stream) => Pin::new(stream).poll_read(cx, buf),
         };
