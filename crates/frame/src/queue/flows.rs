@@ -69,20 +69,39 @@ impl Flows {
 
     /// The flow whose turn it is. [`Flows::charge`] what it sends, or [`Flows::retire`] it when it has nothing.
     pub(super) fn next(&mut self) -> Option<usize> {
+        let mut passed = 0;
         loop {
             let is_new = !self.new.is_empty();
             let index = *if is_new { self.new.front() } else { self.old.front() }?;
             let quantum = self.quantum.cast_signed();
-            let alone = self.active() == 1;
+            let active = self.active();
             let flow = self.flow(index);
             if flow.deficit > 0 {
                 return Some(index);
             }
-            // Alone, a flow that sent a super-frame waits for nobody: all the turns that it owes are over at once.
-            let turns = if alone { 1 - flow.deficit / quantum } else { 1 };
-            flow.deficit += turns * quantum;
+            if passed == active {
+                self.skip_rounds();
+                passed = 0;
+                continue;
+            }
+            flow.deficit += quantum;
             let _ = if is_new { self.new.pop_front() } else { self.old.pop_front() };
             self.old.push_back(index);
+            passed += 1;
+        }
+    }
+
+    /// Gives all flows at once the turns that pass before the first of them may send: after super-frames these are dozens.
+    /// Each flow has just had a turn, so all are among the old ones.
+    fn skip_rounds(&mut self) {
+        let quantum = self.quantum.cast_signed();
+        let owed = |flow: &Flow| if flow.deficit > 0 { 0 } else { 1 - flow.deficit / quantum };
+        let Self { flows, old, .. } = self;
+        let turns = old.iter().filter_map(|&index| flows.get(index)).map(owed).min().unwrap_or(0);
+        for &index in &*old {
+            if let Some(flow) = flows.get_mut(index) {
+                flow.deficit += turns * quantum;
+            }
         }
     }
 
@@ -146,3 +165,6 @@ impl Flows {
         &mut self.flows[index]
     }
 }
+
+#[cfg(test)]
+mod tests;
