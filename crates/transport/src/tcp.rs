@@ -179,6 +179,16 @@ impl Path {
         Some(state)
     }
 
+    /// Acknowledges now what has come, without waiting for something to send with it. A peer that has left Nagle's algorithm
+    /// on, as OpenSSH does, holds its next small segment back until then, for up to 40 ms.
+    pub(crate) fn acknowledge(&mut self) {
+        let Some(socket) = &self.socket else { return };
+        // tcp(7): the flag does not last, so it is no state to be kept.
+        if let Err(error) = socket2::SockRef::from(socket).set_tcp_quickack(true) {
+            tracing::debug!(%error, "cannot set TCP_QUICKACK");
+        }
+    }
+
     /// Bounds what the kernel holds unsent, in bytes. Small steps are left out, as each costs a system call.
     pub(crate) fn set_low_water(&mut self, bytes: u32) {
         let Some(socket) = &self.socket else { return };

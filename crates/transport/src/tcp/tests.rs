@@ -1,15 +1,17 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::fs;
 use std::future::poll_fn;
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::task::Poll;
 
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::task::unconstrained;
 
-use super::poll_read;
+use super::{Path, poll_read};
+use crate::Tuning;
 
 /// The runtime learns of the second message only when this task waits, which it does not.
 #[tokio::test]
@@ -47,4 +49,47 @@ async fn an_empty_socket_is_waited_for_until_it_has_something_or_ends() {
     // The end of the stream is an empty read.
     poll_fn(|cx| poll_read(&reader, cx, &mut buffer)).await.unwrap();
     assert_eq!(buffer.filled(), b"late");
+}
+
+/// Of a connection over IPv4, bytes that its peer has not acknowledged: the column `tx_queue` of proc_net_tcp(5).
+fn unacknowledged(local: SocketAddr) -> usize {
+    let port = format!(":{:04X}", local.port());
+    let table = fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
+    let mut rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // Of the listener's row and the connection's, the one that is established.
+    let row = rows.find(|row| row[1].ends_with(&port) && row[3] == "01").unwrap();
+    usize::from_str_radix(row[4].split(':').next().unwrap(), 16).unwrap()
+}
+
+/// Where both sides answer each other the kernel sends no acknowledgement by itself for 40 ms, in the hope of an answer that
+/// takes it along.
+#[test]
+fn what_came_is_acknowledged_at_once_on_demand() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut reader = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut writer, _) = listener.accept().unwrap();
+    let local = writer.local_addr().unwrap();
+    let mut path = Path::of(&reader, &Tuning::default());
+    let mut byte = [0];
+    let (mut held_back, mut released) = (0, 0);
+    for _ in 0..50 {
+        for _ in 0..5 {
+            writer.write_all(&byte).unwrap();
+            reader.read_exact(&mut byte).unwrap();
+            reader.write_all(&byte).unwrap();
+            writer.read_exact(&mut byte).unwrap();
+        }
+        writer.write_all(&byte).unwrap();
+        reader.read_exact(&mut byte).unwrap();
+        if unacknowledged(local) > 0 {
+            held_back += 1;
+            path.acknowledge();
+            released += usize::from(unacknowledged(local) == 0);
+        }
+    }
+    // A host that pauses at the wrong moment may spoil some.
+    assert!(
+        held_back > 25 && released > held_back / 2,
+        "{held_back} were held back, {released} of them released"
+    );
 }

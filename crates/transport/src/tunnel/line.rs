@@ -9,11 +9,16 @@ pub(super) struct Line {
     path: Path,
     pace: Pace,
     now: Instant,
+    /// When what the peer sent was last acknowledged on purpose.
+    acknowledged: Option<Instant>,
 }
+
+/// Among bulk traffic acknowledgements come by themselves, and further ones cost the peer time.
+const BETWEEN_ACKNOWLEDGEMENTS: Duration = Duration::from_millis(1);
 
 impl Line {
     pub(super) fn new(path: Path) -> Self {
-        Self { path, pace: Pace::default(), now: Instant::now() }
+        Self { path, pace: Pace::default(), now: Instant::now(), acknowledged: None }
     }
 
     /// A turn of the session's loop begins with `unsent` bytes left of what was given to the socket.
@@ -31,6 +36,15 @@ impl Line {
     /// All that one read of the socket brought has been handled.
     pub(super) fn read(&mut self) {
         self.now = Instant::now();
+    }
+
+    /// What a peer sent that may wait for the kernel's acknowledgement has been handled.
+    pub(super) fn acknowledge(&mut self) {
+        let is_recent = |at| self.now.saturating_duration_since(at) < BETWEEN_ACKNOWLEDGEMENTS;
+        if !self.acknowledged.is_some_and(is_recent) {
+            self.acknowledged = Some(self.now);
+            self.path.acknowledge();
+        }
     }
 
     /// When the turn began.

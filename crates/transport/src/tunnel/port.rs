@@ -63,6 +63,7 @@ impl Dialect {
 #[derive(Debug)]
 pub(super) struct Port {
     channel: ChannelId,
+    dialect: Dialect,
     device: Lease,
     outbound: Outbound,
     inbound: Inbound,
@@ -100,6 +101,7 @@ impl Port {
         let mode = device.mode();
         Self {
             channel,
+            dialect,
             outbound: Outbound::new(mode, dialect, takes),
             inbound: Inbound::new(mode, dialect, device.offloads()),
             window: ReceiveWindow::new(dialect.receive_bounds().within(window_limit)),
@@ -180,6 +182,9 @@ impl Port {
         if std::mem::take(&mut self.received) {
             self.window.observe(line.now(), line.round_trip());
             self.inbound.batch_ended(&mut *self.device, &self.counters)?;
+            if self.dialect == Dialect::Stock {
+                line.acknowledge();
+            }
         }
         Ok(())
     }
