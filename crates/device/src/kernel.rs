@@ -85,7 +85,7 @@ impl KernelDevice {
     }
 
     /// One `read(2)`. Readiness is cleared by the one that finds the device empty, and by no other.
-    fn read_some(&mut self) -> io::Result<usize> {
+    fn read_some(&mut self) -> io::Result<()> {
         let Self { reactor, part, landing, offloads, .. } = self;
         let buffer = landing.clear(if offloads.checksum { NetHeader::LEN } else { 0 });
         match reactor {
@@ -164,7 +164,7 @@ impl Device for KernelDevice {
         let mut count = 0;
         loop {
             match self.read_some() {
-                Ok(_) => {}
+                Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 // The kernel could not describe this frame in a virtio-net header and dropped it.

@@ -20,16 +20,16 @@ pub(crate) const EDITS: &[Edit] = &[
         with: "mod cipher_choice;\nmod output;\nmod parsing;\nmod read_ahead;\nmod session;\npub mod tunnel;\n",
     },
     Edit {
-        name: "client handlers drive tunnels",
+        name: "client handlers have tunnels",
         file: "client/mod.rs",
         anchor: "pub trait Handler: Sized + Send {",
-        with: "pub trait Handler: crate::tunnel::Tunnels + Sized + Send {",
+        with: "pub trait Handler: crate::tunnel::WithTunnels + Sized + Send {",
     },
     Edit {
-        name: "server handlers drive tunnels",
+        name: "server handlers have tunnels",
         file: "server/mod.rs",
         anchor: "pub trait Handler: Sized {",
-        with: "pub trait Handler: crate::tunnel::Tunnels + Sized {",
+        with: "pub trait Handler: crate::tunnel::WithTunnels + Sized {",
     },
     // Channel types that russh does not know keep what follows the common fields of their open message.
     Edit {
@@ -127,7 +127,7 @@ pub(crate) const EDITS: &[Edit] = &[
                \x20           payload: 0..0,\n\
                \x20       }\n",
     },
-    // Data of tunnel channels goes from the decrypted packet to the handler: no copy, no queue between, and all
+    // Data of tunnel channels goes from the decrypted packet to the tunnels: no copy, no queue between, and all
     // packets that one read brought in one go.
     Edit {
         name: "the client delivers tunnel data in place",
@@ -158,7 +158,7 @@ pub(crate) const EDITS: &[Edit] = &[
                \x20                       self.maybe_decompress(&buffer)?\n\
                \x20                   };\n",
     },
-    // The loop itself asks the handler for datagrams: no task, no queue and no wake-up between device and cipher.
+    // The loop itself asks the tunnels for datagrams: no task, no queue and no wake-up between device and cipher.
     Edit {
         name: "the client loop sends tunnel data",
         file: "client/mod.rs",
@@ -183,7 +183,7 @@ pub(crate) const EDITS: &[Edit] = &[
         name: "the client loop waits for devices and for the socket",
         file: "client/mod.rs",
         anchor: "                () = &mut rekey_timer => {\n",
-        with: "                () = std::future::poll_fn(|cx| crate::tunnel::poll_handler(handler, cx)), if crate::tunnel::may_send(&self.common, self.kex.active()) => {}\n\
+        with: "                () = std::future::poll_fn(|cx| crate::tunnel::poll_tunnels(handler, cx)), if crate::tunnel::may_send(&self.common, self.kex.active()) => {}\n\
                \x20               r = self.common.packet_writer.flush_into(stream_write), if self.common.packet_writer.has_unsent() => {\n\
                \x20                   map_err!(r)?;\n\
                \x20               }\n\
@@ -193,7 +193,7 @@ pub(crate) const EDITS: &[Edit] = &[
         name: "the server loop waits for devices and for the socket",
         file: "server/session.rs",
         anchor: "                () = &mut rekey_timer => {\n",
-        with: "                () = std::future::poll_fn(|cx| crate::tunnel::poll_handler(&mut handler, cx)), if crate::tunnel::may_send(&self.common, self.kex.active()) => {}\n\
+        with: "                () = std::future::poll_fn(|cx| crate::tunnel::poll_tunnels(&mut handler, cx)), if crate::tunnel::may_send(&self.common, self.kex.active()) => {}\n\
                \x20               r = self.common.packet_writer.flush_into(&mut stream_write), if self.common.packet_writer.has_unsent() => {\n\
                \x20                   map_err!(r)?;\n\
                \x20               }\n\

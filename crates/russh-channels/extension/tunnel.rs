@@ -1,9 +1,9 @@
 //! Tunnel channels, driven by the session's own loop.
 //!
 //! russh hands the data of its channels through queues to other tasks. A tunnel carries hundreds of thousands of frames
-//! per second, and there the hops cost more than the cryptography. So a session's handler also implements [`Tunnels`]:
-//! the loop gives it the decrypted data of its channels in place, asks it for datagrams whenever the session may send,
-//! and waits for its devices together with the socket.
+//! per second, and there the hops cost more than the cryptography. So a session's handler also has [`Tunnels`]:
+//! the loop gives them the decrypted data of their channels in place, asks them for datagrams whenever the session may
+//! send, and waits for their devices together with the socket.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -30,42 +30,61 @@ pub const HEADROOM: usize = 4 + 1 + DATA_HEADER;
 /// Bytes that it has at most behind the data: padding and tag.
 pub const TAILROOM: usize = 32 + 64;
 
-/// What a session's handler does for its tunnel channels. The defaults make a handler without tunnels.
-pub trait Tunnels: Send {
+/// What a session's handler has besides russh's own callbacks.
+pub trait WithTunnels: Send {
+    type Tunnels: Tunnels;
+
+    fn tunnels(&mut self) -> &mut Self::Tunnels;
+
     /// A peer asks for a channel (server only). Called for every type, russh's own included.
     fn answer_open(&mut self, _open: &ChannelOpen<'_>) -> impl Future<Output = OpenAnswer> + Send {
         async { OpenAnswer::Russh }
     }
 
-    /// Data of a confirmed channel, decrypted in place. `false`: the channel is none of this handler's.
-    /// Otherwise the handler owes the peer the window that it used; see [`TunnelWriter::grant`].
+    /// The peer sent SSH_MSG_DEBUG (RFC 4253 section 11.3; client only).
+    fn debug_message(&mut self, _text: &str) {}
+}
+
+/// The tunnel channels of a session. `()` has none.
+pub trait Tunnels: Send {
+    /// Data of a confirmed channel, decrypted in place. `false`: the channel is no tunnel.
+    /// Otherwise the peer is owed the window that it used; see [`TunnelWriter::grant`].
+    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool;
+
+    /// Whether the channel is a tunnel. Then the peer's CHANNEL_WINDOW_ADJUST concerns nobody else: [`Tunnels::send`]
+    /// follows it.
+    fn carries(&self, channel: ChannelId) -> bool;
+
+    /// All that one read of the socket brought has been received.
+    fn received_batch(&mut self);
+
+    /// Ready when [`Tunnels::send`] has something to do. Polled on every turn of the loop; must not be ready
+    /// for work that `send` cannot finish, or the loop spins.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Writes what there is to send. Called on every turn of the loop while the session is authenticated and
+    /// not exchanging keys.
+    fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), Error>;
+}
+
+impl Tunnels for () {
     fn receive(&mut self, _channel: ChannelId, _data: &[u8]) -> bool {
         false
     }
 
-    /// Whether the channel is one of this handler's tunnels. Then the peer's CHANNEL_WINDOW_ADJUST concerns nobody else:
-    /// [`Tunnels::send`] follows it.
     fn carries(&self, _channel: ChannelId) -> bool {
         false
     }
 
-    /// All that one read of the socket brought has been received.
     fn received_batch(&mut self) {}
 
-    /// Ready when [`Tunnels::send`] has something to do. Polled on every turn of the loop; must not be ready
-    /// for work that `send` cannot finish, or the loop spins.
-    fn poll_tunnels(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
     }
 
-    /// Writes what there is to send. Called on every turn of the loop while the session is authenticated and
-    /// not exchanging keys.
     fn send(&mut self, _out: &mut TunnelWriter<'_>) -> Result<(), Error> {
         Ok(())
     }
-
-    /// The peer sent SSH_MSG_DEBUG (RFC 4253 section 11.3; client only).
-    fn debug_message(&mut self, _text: &str) {}
 }
 
 /// A peer's CHANNEL_OPEN (RFC 4254 section 5.1).
@@ -145,35 +164,22 @@ impl TunnelWriter<'_> {
         let Some(params) = self.enc.channels.get_mut(&channel).filter(|channel| channel.confirmed) else {
             return Ok(false);
         };
-        let room = params.recipient_window_size;
-        let max_packet = params.recipient_maximum_packet_size;
-        let recipient = params.recipient_channel;
-        let mut debit = None;
+        let mut paid = false;
         let written = self.writer.write_packet(|packet| {
             packet.push(msg::CHANNEL_DATA);
-            packet.extend_from_slice(&recipient.to_be_bytes());
+            packet.extend_from_slice(&params.recipient_channel.to_be_bytes());
             let length_at = packet.len();
             packet.extend_from_slice(&[0; 4]);
             let start = packet.len();
             fill(packet);
-            let length = u32::try_from(packet.len() - start).map_err(|_| Error::Inconsistent)?;
-            let cost = length.saturating_add(surcharge);
-            if length == 0 || cost > room || length > max_packet {
-                return Err(Error::Inconsistent);
-            }
+            let length = pay(params, packet.len() - start, surcharge).ok_or(Error::Inconsistent)?;
             #[allow(clippy::indexing_slicing)] // pushed above
             packet[length_at..start].copy_from_slice(&length.to_be_bytes());
-            debit = Some(cost);
+            paid = true;
             Ok(())
         });
         // `write_packet` takes back what a failing closure appended.
-        match debit {
-            Some(cost) => {
-                params.recipient_window_size -= cost;
-                written.map(|()| true)
-            }
-            None => Ok(false),
-        }
+        if paid { written.map(|()| true) } else { Ok(false) }
     }
 
     /// As [`TunnelWriter::datagram`], of what stands in `buffer` from `start` to its end, encrypted there instead of
@@ -195,17 +201,12 @@ impl TunnelWriter<'_> {
             return Ok(Some(buffer));
         };
         let length = buffer.len().checked_sub(start).ok_or(Error::Inconsistent)?;
-        let length = u32::try_from(length).map_err(|_| Error::Inconsistent)?;
-        let cost = length.saturating_add(surcharge);
-        if length == 0 || cost > params.recipient_window_size || length > params.recipient_maximum_packet_size {
-            return Ok(Some(buffer));
-        }
         let header_at = start.checked_sub(DATA_HEADER).ok_or(Error::Inconsistent)?;
+        let Some(length) = pay(params, length, surcharge) else { return Ok(Some(buffer)) };
         let [c0, c1, c2, c3] = params.recipient_channel.to_be_bytes();
         let [l0, l1, l2, l3] = length.to_be_bytes();
         let header = [msg::CHANNEL_DATA, c0, c1, c2, c3, l0, l1, l2, l3];
         buffer.get_mut(header_at..start).ok_or(Error::Inconsistent)?.copy_from_slice(&header);
-        params.recipient_window_size -= cost;
         self.writer.write_packet_within(buffer, header_at)?;
         Ok(None)
     }
@@ -242,13 +243,25 @@ pub struct Room {
     pub max_packet: u32,
 }
 
+/// Debits a datagram and its surcharge from the window that the peer gave. `None`: there is no room for it, or nothing in
+/// it.
+fn pay(channel: &mut ChannelParams, length: usize, surcharge: u32) -> Option<u32> {
+    let length = u32::try_from(length).ok()?;
+    let left = channel.recipient_window_size.checked_sub(length.saturating_add(surcharge))?;
+    if length == 0 || length > channel.recipient_maximum_packet_size {
+        return None;
+    }
+    channel.recipient_window_size = left;
+    Some(length)
+}
+
 pub(crate) fn rest_of(r: &mut impl Reader) -> Result<Vec<u8>, Error> {
     let mut rest = vec![0; r.remaining_len()];
     r.read(&mut rest)?;
     Ok(rest)
 }
 
-pub(crate) async fn answer_open<H: Tunnels>(
+pub(crate) async fn answer_open<H: WithTunnels>(
     common: &mut CommonSession<Arc<server::Config>>,
     handler: &mut H,
     open: &OpenChannelMessage,
@@ -309,7 +322,7 @@ pub(crate) async fn answer_open<H: Tunnels>(
     Ok(true)
 }
 
-pub(crate) fn hear_debug<H: Tunnels>(handler: &mut H, packet: &[u8]) {
+pub(crate) fn hear_debug<H: WithTunnels>(handler: &mut H, packet: &[u8]) {
     if let Some((&msg::DEBUG, mut rest)) = packet.split_first()
         && u8::decode(&mut rest).is_ok()
         && let Ok(text) = String::decode(&mut rest)
@@ -318,9 +331,10 @@ pub(crate) fn hear_debug<H: Tunnels>(handler: &mut H, packet: &[u8]) {
     }
 }
 
-/// Gives CHANNEL_DATA of tunnels to the handler and counts the window that the peer gives them, starting with the packet in `buffer` and going on with those that were
-/// read with it. `false`: the packet that is now in `buffer` is russh's to handle. Hands the cipher back.
-pub(crate) fn deliver<C: RekeyLimits, H: Tunnels>(
+/// Gives CHANNEL_DATA to the tunnels and counts the window that the peer gives them, starting with the packet in `buffer`
+/// and going on with those that were read with it. `false`: the packet that is now in `buffer` is russh's to handle. Hands
+/// the cipher back.
+pub(crate) fn deliver<C: RekeyLimits, H: WithTunnels>(
     common: &mut CommonSession<Arc<C>>,
     handler: &mut H,
     buffer: &mut SSHBuffer,
@@ -328,10 +342,11 @@ pub(crate) fn deliver<C: RekeyLimits, H: Tunnels>(
     peer_rekeys: bool,
     rekey_allowed: bool,
 ) -> (Result<bool, Error>, Box<dyn OpeningKey + Send>) {
+    let tunnels = handler.tunnels();
     let mut any = false;
     let result = loop {
         let payload = buffer.payload_in_place();
-        if peer_rekeys || !(receive(common, handler, payload) || adjust(common, handler, payload)) {
+        if peer_rekeys || !(receive(common, tunnels, payload) || adjust(common, tunnels, payload)) {
             buffer.copy_payload();
             break Ok(false);
         }
@@ -343,7 +358,7 @@ pub(crate) fn deliver<C: RekeyLimits, H: Tunnels>(
         }
     };
     if any {
-        handler.received_batch();
+        tunnels.received_batch();
         common.received_data = true;
         if rekey_allowed
             && buffer.bytes >= common.config.rekey_read_limit()
@@ -356,7 +371,7 @@ pub(crate) fn deliver<C: RekeyLimits, H: Tunnels>(
 }
 
 /// Whether the packet was data of a tunnel.
-fn receive<C, H: Tunnels>(common: &mut CommonSession<C>, handler: &mut H, payload: &[u8]) -> bool {
+fn receive<C>(common: &CommonSession<C>, tunnels: &mut impl Tunnels, payload: &[u8]) -> bool {
     let Some(enc) = &common.encrypted else { return false };
     let &[msg::CHANNEL_DATA, c0, c1, c2, c3, l0, l1, l2, l3, ref data @ ..] = payload else { return false };
     let channel = ChannelId(u32::from_be_bytes([c0, c1, c2, c3]));
@@ -365,15 +380,15 @@ fn receive<C, H: Tunnels>(common: &mut CommonSession<C>, handler: &mut H, payloa
     {
         return false;
     }
-    enc.channels.get(&channel).is_some_and(|channel| channel.confirmed) && handler.receive(channel, data)
+    enc.channels.get(&channel).is_some_and(|channel| channel.confirmed) && tunnels.receive(channel, data)
 }
 
 /// Whether the packet gave window to a tunnel (RFC 4254 section 5.2).
-fn adjust<C, H: Tunnels>(common: &mut CommonSession<C>, handler: &H, payload: &[u8]) -> bool {
+fn adjust<C>(common: &mut CommonSession<C>, tunnels: &impl Tunnels, payload: &[u8]) -> bool {
     let Some(enc) = &mut common.encrypted else { return false };
     let &[msg::CHANNEL_WINDOW_ADJUST, c0, c1, c2, c3, b0, b1, b2, b3] = payload else { return false };
     let channel = ChannelId(u32::from_be_bytes([c0, c1, c2, c3]));
-    if !handler.carries(channel) || !matches!(enc.decompress, compression::Decompress::None) {
+    if !tunnels.carries(channel) || !matches!(enc.decompress, compression::Decompress::None) {
         return false;
     }
     let Some(params) = enc.channels.get_mut(&channel).filter(|channel| channel.confirmed) else { return false };
@@ -390,15 +405,15 @@ pub(crate) fn may_send<C>(common: &CommonSession<C>, kex_active: bool) -> bool {
     authenticated && !kex_active && !common.disconnected
 }
 
-/// Polls the handler, which counts as work of the task: a device that always has frames must not keep the session from
+/// Polls the tunnels, which counts as work of the task: a device that always has frames must not keep the session from
 /// yielding to its runtime, for only then the runtime learns that the socket has become ready.
-pub(crate) fn poll_handler<H: Tunnels>(handler: &mut H, cx: &mut Context<'_>) -> Poll<()> {
+pub(crate) fn poll_tunnels<H: WithTunnels>(handler: &mut H, cx: &mut Context<'_>) -> Poll<()> {
     std::task::ready!(std::pin::pin!(tokio::task::coop::consume_budget()).poll(cx));
-    handler.poll_tunnels(cx)
+    handler.tunnels().poll(cx)
 }
 
-/// Lets the handler send. Returns whether it queued messages that the session has to flush.
-pub(crate) fn drive<C, H: Tunnels>(
+/// Lets the tunnels send. Returns whether it queued messages that the session has to flush.
+pub(crate) fn drive<C, H: WithTunnels>(
     common: &mut CommonSession<C>,
     handler: &mut H,
     kex_active: bool,
@@ -408,7 +423,7 @@ pub(crate) fn drive<C, H: Tunnels>(
     }
     let Some(enc) = common.encrypted.as_mut().filter(|enc| enc.write.is_empty()) else { return Ok(false) };
     common.packet_writer.compact();
-    handler.send(&mut TunnelWriter {
+    handler.tunnels().send(&mut TunnelWriter {
         enc,
         writer: &mut common.packet_writer,
         remote_version: &common.remote_sshid,

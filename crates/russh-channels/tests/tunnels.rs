@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use russh_channels::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh_channels::server::Auth;
-use russh_channels::tunnel::{ChannelOpen, HEADROOM, OpenAnswer, Room, TunnelWriter, Tunnels};
+use russh_channels::tunnel::{ChannelOpen, HEADROOM, OpenAnswer, Room, TunnelWriter, Tunnels, WithTunnels};
 use russh_channels::{
     ChannelId, ChannelOpenFailure, Error, Limits, Names, Preferred, cipher, client, server,
 };
@@ -75,7 +75,7 @@ impl Shared {
     }
 }
 
-/// The tunnel half of both handlers.
+/// The tunnels of both handlers.
 struct Tunnel {
     side: Shared,
     channel: Option<ChannelId>,
@@ -88,7 +88,9 @@ impl Tunnel {
     fn new(side: &Shared) -> Self {
         Self { side: side.clone(), channel: None, open: None, surcharge: 0, used: 0 }
     }
+}
 
+impl Tunnels for Tunnel {
     fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
         if Some(channel) != self.channel {
             return false;
@@ -96,6 +98,14 @@ impl Tunnel {
         self.side.0.lock().unwrap().received.push(data.to_vec());
         self.used += u32::try_from(data.len()).unwrap();
         true
+    }
+
+    fn carries(&self, channel: ChannelId) -> bool {
+        self.channel == Some(channel)
+    }
+
+    fn received_batch(&mut self) {
+        self.side.0.lock().unwrap().batches += 1;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -142,38 +152,21 @@ impl Tunnel {
     }
 }
 
-macro_rules! forward {
-    ($handler:ty { $($extra:tt)* }) => {
-        impl Tunnels for $handler {
-            fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
-                self.tunnel.receive(channel, data)
-            }
-            fn carries(&self, channel: ChannelId) -> bool {
-                self.tunnel.channel == Some(channel)
-            }
-            fn received_batch(&mut self) {
-                self.tunnel.side.0.lock().unwrap().batches += 1;
-            }
-            fn poll_tunnels(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-                self.tunnel.poll(cx)
-            }
-            fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), Error> {
-                self.tunnel.send(out)
-            }
-            $($extra)*
-        }
-    };
-}
-
 struct Client {
     tunnel: Tunnel,
 }
 
-forward!(Client {
+impl WithTunnels for Client {
+    type Tunnels = Tunnel;
+
+    fn tunnels(&mut self) -> &mut Tunnel {
+        &mut self.tunnel
+    }
+
     fn debug_message(&mut self, text: &str) {
         self.tunnel.side.0.lock().unwrap().debug = Some(text.to_owned());
     }
-});
+}
 
 impl client::Handler for Client {
     type Error = Error;
@@ -209,7 +202,13 @@ struct Server {
     tunnel: Tunnel,
 }
 
-forward!(Server {
+impl WithTunnels for Server {
+    type Tunnels = Tunnel;
+
+    fn tunnels(&mut self) -> &mut Tunnel {
+        &mut self.tunnel
+    }
+
     async fn answer_open(&mut self, open: &ChannelOpen<'_>) -> OpenAnswer {
         match open.kind {
             Some(KIND) if open.payload == b"payload" => {
@@ -224,7 +223,7 @@ forward!(Server {
             None => OpenAnswer::Russh,
         }
     }
-});
+}
 
 impl server::Handler for Server {
     type Error = Error;

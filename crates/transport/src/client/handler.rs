@@ -1,11 +1,10 @@
 //! What the session's loop asks us.
 
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 
 use russh_channels::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh_channels::keys::PublicKeyOrCertificate;
-use russh_channels::tunnel::TunnelWriter;
+use russh_channels::tunnel::WithTunnels;
 use russh_channels::{Channel, ChannelId, ChannelOpenFailure, Names};
 use tokio::sync::{oneshot, watch};
 
@@ -53,25 +52,11 @@ impl From<russh_channels::Error> for HandlerError {
     }
 }
 
-impl russh_channels::tunnel::Tunnels for ClientHandler {
-    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
-        self.tunnels.receive(channel, data)
-    }
+impl WithTunnels for ClientHandler {
+    type Tunnels = Tunnels;
 
-    fn carries(&self, channel: ChannelId) -> bool {
-        self.tunnels.carries(channel)
-    }
-
-    fn received_batch(&mut self) {
-        self.tunnels.received_batch();
-    }
-
-    fn poll_tunnels(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.tunnels.poll(cx)
-    }
-
-    fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), russh_channels::Error> {
-        self.tunnels.send(out)
+    fn tunnels(&mut self) -> &mut Tunnels {
+        &mut self.tunnels
     }
 
     fn debug_message(&mut self, text: &str) {

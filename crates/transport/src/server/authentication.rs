@@ -224,17 +224,5 @@ pub(super) fn fingerprint(key: &KeyData) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-/// The key's type in OpenSSH's short form.
-pub(super) fn key_type(key: &KeyData) -> &'static str {
-    match key {
-        KeyData::Ed25519(_) => "ED25519",
-        KeyData::Ecdsa(_) => "ECDSA",
-        KeyData::Rsa(_) => "RSA",
-        KeyData::SkEd25519(_) => "ED25519-SK",
-        KeyData::SkEcdsaSha2NistP256(_) => "ECDSA-SK",
-        _ => "key",
-    }
-}
-
 #[cfg(test)]
 mod tests;

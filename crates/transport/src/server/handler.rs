@@ -3,13 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use russh_channels::keys::Certificate;
 use russh_channels::keys::ssh_key::public::KeyData;
 use russh_channels::server::{Auth, Handler, PublicKeyOffer, Response, Session, VerifiedPublicKey};
-use russh_channels::tunnel::{ChannelOpen, OpenAnswer, TunnelWriter};
+use russh_channels::tunnel::{ChannelOpen, OpenAnswer, WithTunnels};
 use russh_channels::{ChannelId, Error};
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,7 +19,7 @@ use super::policy::{self, Refusal, Wanted};
 use super::reception::Service;
 use super::{DeviceRefused, DeviceRequest, OpenedTunnel, Peer, SessionId};
 use crate::tcp::Path;
-use crate::trust::Offered;
+use crate::trust::{Offered, type_name};
 use crate::tunnel::{self, Counters, Lease, Tunnels};
 
 /// Tunnels that one session may have at a time.
@@ -252,7 +251,13 @@ impl Handler for SessionHandler {
     }
 }
 
-impl russh_channels::tunnel::Tunnels for SessionHandler {
+impl WithTunnels for SessionHandler {
+    type Tunnels = Tunnels;
+
+    fn tunnels(&mut self) -> &mut Tunnels {
+        &mut self.tunnels
+    }
+
     async fn answer_open(&mut self, open: &ChannelOpen<'_>) -> OpenAnswer {
         match self.open_tunnel(open).await {
             Ok(accepted) => accepted,
@@ -267,30 +272,10 @@ impl russh_channels::tunnel::Tunnels for SessionHandler {
             }
         }
     }
-
-    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
-        self.tunnels.receive(channel, data)
-    }
-
-    fn carries(&self, channel: ChannelId) -> bool {
-        self.tunnels.carries(channel)
-    }
-
-    fn received_batch(&mut self) {
-        self.tunnels.received_batch();
-    }
-
-    fn poll_tunnels(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.tunnels.poll(cx)
-    }
-
-    fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), Error> {
-        self.tunnels.send(out)
-    }
 }
 
 fn describe_key(key: &KeyData) -> String {
-    format!("{} {}", authentication::key_type(key), authentication::fingerprint(key))
+    format!("{} {}", type_name(key), authentication::fingerprint(key))
 }
 
 fn describe(certificate: &Certificate) -> String {

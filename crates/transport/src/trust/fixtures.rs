@@ -11,6 +11,11 @@ use ssh_key::{
 
 use super::Location;
 
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
+
+pub(super) use replay::replay;
+
 pub(super) const CA: &str = include_str!("fixtures/ca.pub");
 pub(super) const CA_RSA: &str = include_str!("fixtures/ca_rsa.pub");
 pub(super) const USER: &str = include_str!("fixtures/user.pub");
@@ -92,15 +97,4 @@ pub(super) fn sign_key(
     }
     change(&mut builder);
     builder.sign(&private(9)).unwrap()
-}
-
-/// Calls `replay` with each file of a fuzz target's corpus.
-pub(super) fn each_of_corpus(target: &str, replay: impl Fn(&[u8])) {
-    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-    let mut files = 0;
-    for file in std::fs::read_dir(&directory).unwrap() {
-        replay(&std::fs::read(file.unwrap().path()).unwrap());
-        files += 1;
-    }
-    assert!(files > 0, "{} is empty", directory.display());
 }

@@ -48,7 +48,7 @@ pub(super) fn is_known_type(word: &str) -> bool {
 }
 
 /// The kind of a key in the words of OpenSSH's messages.
-pub(super) fn type_name(key: &KeyData) -> &'static str {
+pub(crate) fn type_name(key: &KeyData) -> &'static str {
     match key {
         KeyData::Ed25519(_) => "ED25519",
         KeyData::Ecdsa(_) => "ECDSA",

@@ -26,6 +26,8 @@ use std::{fmt, path::PathBuf};
 
 use ssh_key::{Certificate, public::KeyData};
 
+pub(crate) use key_text::type_name;
+
 /// A line of a file, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Location {

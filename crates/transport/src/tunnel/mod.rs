@@ -127,93 +127,6 @@ impl Tunnels {
         self.plug(port);
     }
 
-    /// For `russh_channels::tunnel::Tunnels::receive`.
-    pub fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
-        let Some(port) = self.ports.iter_mut().find(|port| port.channel() == channel) else { return false };
-        match port.receive(data) {
-            Ok(()) => {
-                if let Some(bundled) = port.greeted() {
-                    let _ = self.events.send(Event::Greeted { channel, bundled });
-                }
-            }
-            Err(error) => self.fail(channel, error),
-        }
-        true
-    }
-
-    /// For `russh_channels::tunnel::Tunnels::carries`.
-    pub fn carries(&self, channel: ChannelId) -> bool {
-        self.ports.iter().any(|port| port.channel() == channel)
-    }
-
-    /// For `russh_channels::tunnel::Tunnels::received_batch`.
-    pub fn received_batch(&mut self) {
-        self.line.read();
-        let mut failed = None;
-        for port in &mut self.ports {
-            if let Err(error) = port.received_batch(&mut self.line) {
-                failed = Some((port.channel(), error));
-            }
-        }
-        if let Some((channel, error)) = failed {
-            self.fail(channel, error);
-        }
-    }
-
-    /// For `russh_channels::tunnel::Tunnels::poll_tunnels`.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
-            match command {
-                Command::Open(opening) => self.to_open.push_back(opening),
-            }
-        }
-        // A device that is never empty would keep the thread from learning that the socket has something to read, for
-        // instance the window that the device's frames wait for.
-        if self.ports.iter_mut().any(Port::take_tired) {
-            return yield_once(cx);
-        }
-        let mut ready = !self.to_open.is_empty() || !self.to_close.is_empty();
-        let mut failed = None;
-        for port in &mut self.ports {
-            match port.poll(cx) {
-                Poll::Pending => {}
-                Poll::Ready(Ok(())) => ready = true,
-                Poll::Ready(Err(error)) => failed = Some((port.channel(), error)),
-            }
-        }
-        if let Some((channel, error)) = failed {
-            self.fail(channel, error);
-            ready = true;
-        }
-        if ready { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    /// For `russh_channels::tunnel::Tunnels::send`.
-    pub fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), russh_channels::Error> {
-        for channel in self.to_close.drain(..) {
-            out.close(channel)?;
-        }
-        while let Some(mut opening) = self.to_open.pop_front() {
-            // What the peer said before has nothing to do with this request.
-            self.last_debug = None;
-            opening.ask(out)?;
-            self.opening.push(opening);
-        }
-        self.line.turn(out.unsent());
-        let mut failed = None;
-        for port in &mut self.ports {
-            match port.send(&mut self.line, out) {
-                Ok(()) => {}
-                Err(SendError::Port(error)) => failed = Some((port.channel(), error)),
-                Err(SendError::Session(error)) => return Err(error),
-            }
-        }
-        if let Some((channel, error)) = failed {
-            self.fail(channel, error);
-        }
-        Ok(())
-    }
-
     /// A channel that we asked for was confirmed (client).
     pub fn confirmed(&mut self, channel: ChannelId) {
         let Some(opening) = self.take_opening(channel) else { return };
@@ -275,6 +188,90 @@ impl Tunnels {
     fn take_opening(&mut self, channel: ChannelId) -> Option<Opening> {
         let at = self.opening.iter().position(|opening| opening.channel() == Some(channel))?;
         Some(self.opening.swap_remove(at))
+    }
+}
+
+impl russh_channels::tunnel::Tunnels for Tunnels {
+    fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
+        let Some(port) = self.ports.iter_mut().find(|port| port.channel() == channel) else { return false };
+        match port.receive(data) {
+            Ok(()) => {
+                if let Some(bundled) = port.greeted() {
+                    let _ = self.events.send(Event::Greeted { channel, bundled });
+                }
+            }
+            Err(error) => self.fail(channel, error),
+        }
+        true
+    }
+
+    fn carries(&self, channel: ChannelId) -> bool {
+        self.ports.iter().any(|port| port.channel() == channel)
+    }
+
+    fn received_batch(&mut self) {
+        self.line.read();
+        let mut failed = None;
+        for port in &mut self.ports {
+            if let Err(error) = port.received_batch(&mut self.line) {
+                failed = Some((port.channel(), error));
+            }
+        }
+        if let Some((channel, error)) = failed {
+            self.fail(channel, error);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
+            match command {
+                Command::Open(opening) => self.to_open.push_back(opening),
+            }
+        }
+        // A device that is never empty would keep the thread from learning that the socket has something to read, for
+        // instance the window that the device's frames wait for.
+        if self.ports.iter_mut().any(Port::take_tired) {
+            return yield_once(cx);
+        }
+        let mut ready = !self.to_open.is_empty() || !self.to_close.is_empty();
+        let mut failed = None;
+        for port in &mut self.ports {
+            match port.poll(cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => ready = true,
+                Poll::Ready(Err(error)) => failed = Some((port.channel(), error)),
+            }
+        }
+        if let Some((channel, error)) = failed {
+            self.fail(channel, error);
+            ready = true;
+        }
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn send(&mut self, out: &mut TunnelWriter<'_>) -> Result<(), russh_channels::Error> {
+        for channel in self.to_close.drain(..) {
+            out.close(channel)?;
+        }
+        while let Some(mut opening) = self.to_open.pop_front() {
+            // What the peer said before has nothing to do with this request.
+            self.last_debug = None;
+            opening.ask(out)?;
+            self.opening.push(opening);
+        }
+        self.line.turn(out.unsent());
+        let mut failed = None;
+        for port in &mut self.ports {
+            match port.send(&mut self.line, out) {
+                Ok(()) => {}
+                Err(SendError::Port(error)) => failed = Some((port.channel(), error)),
+                Err(SendError::Session(error)) => return Err(error),
+            }
+        }
+        if let Some((channel, error)) = failed {
+            self.fail(channel, error);
+        }
+        Ok(())
     }
 }
 

@@ -176,10 +176,11 @@ impl Outbound {
         landing: &mut Landing,
         counters: &Counters,
     ) {
-        if self.cut(header, landing.frame().len()).is_some() {
-            self.enqueue(now, header, landing.frame(), counters);
-        } else {
-            self.queue.enqueue_landed(now, header, landing);
+        match self.cut(header, landing.frame().len()) {
+            None => {
+                self.queue.enqueue_landed(now, header, landing);
+            }
+            Some(cut) => self.enqueue_pieces(now, header, landing.frame(), cut, counters),
         }
     }
 
@@ -188,15 +189,24 @@ impl Outbound {
             None => {
                 self.queue.enqueue(now, header, frame);
             }
-            Some(cut) => {
-                let queue = &mut self.queue;
-                let pieces = segment::segment(self.mode, header, frame, cut, |header, head, payload| {
-                    queue.enqueue_parts(now, header, head, payload);
-                });
-                if pieces.is_err() {
-                    counters.send_drops.add(1);
-                }
-            }
+            Some(cut) => self.enqueue_pieces(now, header, frame, cut, counters),
+        }
+    }
+
+    fn enqueue_pieces(
+        &mut self,
+        now: Instant,
+        header: &NetHeader,
+        frame: &[u8],
+        cut: Cut,
+        counters: &Counters,
+    ) {
+        let queue = &mut self.queue;
+        let pieces = segment::segment(self.mode, header, frame, cut, |header, head, payload| {
+            queue.enqueue_parts(now, header, head, payload);
+        });
+        if pieces.is_err() {
+            counters.send_drops.add(1);
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use russh_channels::keys::PrivateKey;
 use russh_channels::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh_channels::server::{Auth, Config, Handler, Response, VerifiedPublicKey, run_stream};
+use russh_channels::tunnel::WithTunnels;
 use russh_channels::{Error, MethodKind, MethodSet};
 use tapline_transport::client::{ConnectError, Options};
 use tokio::net::TcpListener;
@@ -15,9 +16,16 @@ use crate::harness::{Keys, Scripted, in_namespaces, log_in, log_in_with, options
 /// Wants a public key, whatever it is, and then two answers in two rounds.
 struct Questions {
     key_is_known: bool,
+    no_tunnels: (),
 }
 
-impl russh_channels::tunnel::Tunnels for Questions {}
+impl WithTunnels for Questions {
+    type Tunnels = ();
+
+    fn tunnels(&mut self) -> &mut () {
+        &mut self.no_tunnels
+    }
+}
 
 impl Handler for Questions {
     type Error = Error;
@@ -76,7 +84,9 @@ async fn server(keys: &Keys) -> Options {
         while let Ok((stream, _)) = listener.accept().await {
             let config = Arc::clone(&config);
             tokio::spawn(async move {
-                if let Ok(session) = run_stream(config, stream, Questions { key_is_known: false }).await {
+                if let Ok(session) =
+                    run_stream(config, stream, Questions { key_is_known: false, no_tunnels: () }).await
+                {
                     let _ = session.await;
                 }
             });

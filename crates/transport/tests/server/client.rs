@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 
 use russh_channels::client::{self, Handle, Session};
 use russh_channels::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh_channels::tunnel::TunnelWriter;
+use russh_channels::tunnel::{self, TunnelWriter, WithTunnels};
 use russh_channels::{ChannelId, ChannelOpenFailure, Error};
+use tapline_frame::{Mode, Offloads, records};
 use tapline_transport::Tuning;
 use tapline_transport::tunnel::{Event, Path, TunnelHandle, Tunnels};
 use tokio::sync::mpsc;
@@ -23,6 +24,20 @@ pub(crate) struct Client {
     /// Opens channels of any type, with any payload.
     wishes: mpsc::UnboundedSender<Wish>,
     answers: mpsc::UnboundedReceiver<Answer>,
+}
+
+/// What follows the common fields when a plain tap is asked for on the native channel.
+pub(crate) fn native_open(mtu: u32) -> Vec<u8> {
+    let mut payload = Vec::new();
+    records::Open {
+        mode: Mode::Ethernet,
+        unit: None,
+        features: Offloads::NONE,
+        bundle: None,
+        mtu: Some(mtu),
+    }
+    .encode(&mut payload);
+    payload
 }
 
 enum Wish {
@@ -51,13 +66,8 @@ impl Client {
         let (tunnels, tunnel_handle) = Tunnels::new(Path::unknown(), &Tuning::default(), ends);
         let (wishes_sender, wishes) = mpsc::unbounded_channel();
         let (answers_sender, answers) = mpsc::unbounded_channel();
-        let handler = ClientHandler {
-            tunnels,
-            wishes,
-            waiting: VecDeque::new(),
-            ours: Vec::new(),
-            answers: answers_sender,
-        };
+        let channels = Channels { tunnels, wishes, waiting: VecDeque::new(), ours: Vec::new() };
+        let handler = ClientHandler { channels, answers: answers_sender };
         let config = Arc::new(client::Config::default());
         let mut handle = client::connect_stream(config, stream, handler).await.unwrap();
         let key = PrivateKeyWithHashAlg::new(Arc::new(private_key(CLIENT)), None);
@@ -85,11 +95,16 @@ impl Client {
 }
 
 pub(crate) struct ClientHandler {
+    channels: Channels,
+    answers: mpsc::UnboundedSender<Answer>,
+}
+
+/// Real tunnels, and channels of any type.
+pub(crate) struct Channels {
     tunnels: Tunnels,
     wishes: mpsc::UnboundedReceiver<Wish>,
     waiting: VecDeque<Wish>,
     ours: Vec<ChannelId>,
-    answers: mpsc::UnboundedSender<Answer>,
 }
 
 impl client::Handler for ClientHandler {
@@ -106,10 +121,10 @@ impl client::Handler for ClientHandler {
         _window_size: u32,
         _session: &mut Session,
     ) -> Result<(), Error> {
-        if self.ours.contains(&channel) {
+        if self.channels.ours.contains(&channel) {
             let _ = self.answers.send(Answer::Confirmed(channel));
         } else {
-            self.tunnels.confirmed(channel);
+            self.channels.tunnels.confirmed(channel);
         }
         Ok(())
     }
@@ -122,16 +137,16 @@ impl client::Handler for ClientHandler {
         _language: &str,
         _session: &mut Session,
     ) -> Result<(), Error> {
-        if self.ours.contains(&channel) {
+        if self.channels.ours.contains(&channel) {
             let _ = self.answers.send(Answer::Refused { reason, description: description.to_owned() });
         } else {
-            self.tunnels.refused(channel, &reason, description);
+            self.channels.tunnels.refused(channel, &reason, description);
         }
         Ok(())
     }
 }
 
-impl russh_channels::tunnel::Tunnels for ClientHandler {
+impl tunnel::Tunnels for Channels {
     fn receive(&mut self, channel: ChannelId, data: &[u8]) -> bool {
         if self.ours.contains(&channel) {
             return true;
@@ -143,7 +158,11 @@ impl russh_channels::tunnel::Tunnels for ClientHandler {
         self.tunnels.carries(channel)
     }
 
-    fn poll_tunnels(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn received_batch(&mut self) {
+        self.tunnels.received_batch();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Poll::Ready(Some(wish)) = self.wishes.poll_recv(cx) {
             self.waiting.push_back(wish);
         }
@@ -164,8 +183,16 @@ impl russh_channels::tunnel::Tunnels for ClientHandler {
         }
         self.tunnels.send(out)
     }
+}
+
+impl WithTunnels for ClientHandler {
+    type Tunnels = Channels;
+
+    fn tunnels(&mut self) -> &mut Channels {
+        &mut self.channels
+    }
 
     fn debug_message(&mut self, text: &str) {
-        self.tunnels.debug_message(text);
+        self.channels.tunnels.debug_message(text);
     }
 }

@@ -2,10 +2,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use tapline_device::{Device, FrameRef, FrameSink, memory};
-use tapline_frame::{Mode, NetHeader, Offloads, records, tunnel as stock};
+use tapline_frame::{Mode, NetHeader, records, tunnel as stock};
 use tapline_transport::server::{Event, OpenedTunnel};
 use tapline_transport::tunnel::Counters;
 
+use crate::client::native_open;
 use crate::harness::{CLIENT, Server, Site, in_namespace, line, until, within};
 use crate::raw::{Channel, RawPeer, Said};
 
@@ -25,19 +26,6 @@ fn ipv4_packet(mark: u8) -> Vec<u8> {
 
 fn stock_open(mode: Mode) -> Vec<u8> {
     stock::Open { mode, unit: None }.encode().to_vec()
-}
-
-fn native_open() -> Vec<u8> {
-    let mut payload = Vec::new();
-    records::Open {
-        mode: Mode::Ethernet,
-        unit: None,
-        features: Offloads::NONE,
-        bundle: None,
-        mtu: Some(1500),
-    }
-    .encode(&mut payload);
-    payload
 }
 
 /// A record, whatever its kind and body are.
@@ -154,7 +142,7 @@ fn records_around_one_that_is_no_frame_are_delivered() {
         let site = Site::new();
         let mut server = site.serve(site.options(&line(CLIENT)));
         let (mut peer, channel, opened, mut device) =
-            tunnel(&site, &mut server, records::CHANNEL_TYPE, &native_open()).await;
+            tunnel(&site, &mut server, records::CHANNEL_TYPE, &native_open(1500)).await;
         let Said::Data(hello) = peer.said(channel).await else { panic!() };
         assert_eq!(hello[0], 0, "the first record is HELLO");
 
@@ -192,7 +180,7 @@ fn garbage_for_records_closes_its_channel_with_a_reason_and_no_other() {
         let site = Site::new();
         let mut server = site.serve(site.options(&line(CLIENT)));
         let (mut peer, healthy, _, mut healthy_device) =
-            tunnel(&site, &mut server, records::CHANNEL_TYPE, &native_open()).await;
+            tunnel(&site, &mut server, records::CHANNEL_TYPE, &native_open(1500)).await;
         let garbage = [
             (vec![2], "1 bytes into a record"),
             (vec![2, 0, 0], "3 bytes into a record"),
@@ -207,7 +195,7 @@ fn garbage_for_records_closes_its_channel_with_a_reason_and_no_other() {
             (vec![0x7f; 70_000], "70000 bytes into a record"),
         ];
         for (garbage, reason) in garbage {
-            let channel = peer.open(records::CHANNEL_TYPE, &native_open()).await;
+            let channel = peer.open(records::CHANNEL_TYPE, &native_open(1500)).await;
             server.tunnel().await;
             let mut device = server.devices.other_end();
             // What stands before the mistake is good.

@@ -13,7 +13,7 @@ use tapline_transport::tunnel::{
     self, Counters, Dialect, Lease, NativePolicy, OpenTunnelError, TunnelRequest,
 };
 
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, native_open};
 use crate::harness::{CLIENT, Devices, Site, in_namespace, line, until, within};
 
 fn request(device: memory::MemoryDevice, native: NativePolicy) -> TunnelRequest {
@@ -24,19 +24,6 @@ fn request(device: memory::MemoryDevice, native: NativePolicy) -> TunnelRequest 
         bundle: None,
         counters: Arc::new(Counters::default()),
     }
-}
-
-fn open_payload() -> Vec<u8> {
-    let mut payload = Vec::new();
-    records::Open {
-        mode: Mode::Ethernet,
-        unit: None,
-        features: Offloads::NONE,
-        bundle: None,
-        mtu: Some(1400),
-    }
-    .encode(&mut payload);
-    payload
 }
 
 struct Frames(Vec<Vec<u8>>);
@@ -199,7 +186,7 @@ fn another_version_is_refused_by_name() {
         let site = Site::new();
         let server = site.serve(site.options(&line(CLIENT)));
         let mut client = Client::log_in(&server).await;
-        let mut payload = open_payload();
+        let mut payload = native_open(1400);
         payload[3] = 2;
         payload.extend(b"what a later version may say");
         let answer = client.open(records::CHANNEL_TYPE, &payload).await;
@@ -209,7 +196,7 @@ fn another_version_is_refused_by_name() {
         assert!(server.devices.asked().is_empty());
 
         // The session goes on.
-        assert!(matches!(client.open(records::CHANNEL_TYPE, &open_payload()).await, Answer::Confirmed(_)));
+        assert!(matches!(client.open(records::CHANNEL_TYPE, &native_open(1400)).await, Answer::Confirmed(_)));
     });
 }
 
@@ -219,7 +206,7 @@ fn malformed_opens_are_refused_with_a_reason() {
         let site = Site::new();
         let server = site.serve(site.options(&line(CLIENT)));
         let mut client = Client::log_in(&server).await;
-        let good = open_payload();
+        let good = native_open(1400);
         for length in 0..good.len() {
             let answer = client.open(records::CHANNEL_TYPE, &good[..length]).await;
             assert!(matches!(answer, Answer::Refused { .. }), "{length}: {answer:?}");
@@ -256,7 +243,7 @@ fn a_device_that_is_refused_is_explained() {
         let site = Site::new();
         let server = site.serve_with(site.options(&line(CLIENT)), Devices::refusing("br-lab is missing"));
         let mut client = Client::log_in(&server).await;
-        let answer = client.open(records::CHANNEL_TYPE, &open_payload()).await;
+        let answer = client.open(records::CHANNEL_TYPE, &native_open(1400)).await;
         let Answer::Refused { description, .. } = answer else { panic!("{answer:?}") };
         assert_eq!(description, "Failed to open the tunnel device. br-lab is missing");
     });
