@@ -1,5 +1,5 @@
-//! Which crate may import which: the arrows of `crates/README.md`, held against every manifest of the workspace,
-//! dependencies of tests and of build scripts included.
+//! The manifests of the workspace. Which crate may import which: the arrows of `crates/README.md`, dependencies of tests and
+//! of build scripts included. And what `cargo run` runs, with which the README begins.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -36,7 +36,28 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 #[test]
 fn crates_import_along_the_arrows() {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let metadata = metadata();
+    let found = violations(&metadata);
+    assert!(found.is_empty(), "against the arrows of crates/README.md:\n{}", found.join("\n"));
+    // A list of packages that cargo writes in another form would be found faultless.
+    assert_eq!(metadata["packages"].as_array().unwrap().len(), ARROWS.len());
+}
+
+#[test]
+fn cargo_run_runs_tapline_and_nothing_else() {
+    let metadata = metadata();
+    let default = metadata["workspace_default_members"].as_array().unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let targets = packages.filter(|package| default.contains(&package["id"])).flat_map(|package| {
+        let targets = package["targets"].as_array().unwrap().iter();
+        targets.filter(|target| target["kind"].as_array().unwrap().contains(&json!("bin")))
+    });
+    let programs: Vec<_> = targets.map(|target| target["name"].as_str().unwrap()).collect();
+    assert_eq!(programs, ["tapline"]);
+}
+
+fn metadata() -> Value {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
@@ -44,11 +65,7 @@ fn crates_import_along_the_arrows() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let found = violations(&metadata);
-    assert!(found.is_empty(), "against the arrows of crates/README.md:\n{}", found.join("\n"));
-    // A list of packages that cargo writes in another form would be found faultless.
-    assert_eq!(metadata["packages"].as_array().unwrap().len(), ARROWS.len());
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]
