@@ -12,6 +12,7 @@
 mod bridges;
 mod carried;
 mod checksums;
+mod ciphers;
 mod endurance;
 mod link;
 mod refused;
