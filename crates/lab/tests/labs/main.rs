@@ -27,12 +27,15 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["run", "-c", file, "--state-dir", state] => stub::run(Path::new(file), Path::new(state)),
         ["caller", file] => caller(Path::new(file)),
-        _ => tests(),
+        words => tests(words),
     }
 }
 
-fn tests() -> ExitCode {
-    let mut arguments = Arguments::from_args();
+/// `words` are those of the command line.
+fn tests(words: &[&str]) -> ExitCode {
+    // libtest-mimic takes one name at most, where cargo's own harness takes any number.
+    let names = if words.iter().any(|word| word.starts_with('-')) { &[] } else { words };
+    let mut arguments = if names.is_empty() { Arguments::from_args() } else { Arguments::default() };
     arguments.test_threads = Some(1);
     if !arguments.list
         && let Err(reason) = run("{hosts: {a: {}}}")
@@ -45,7 +48,8 @@ fn tests() -> ExitCode {
         eprintln!("SKIPPED, no lab can be run: {reason}");
         return ExitCode::SUCCESS;
     }
-    let trials = checks::trials().into_iter().chain(leftovers::trials()).collect();
+    let mut trials: Vec<_> = checks::trials().into_iter().chain(leftovers::trials()).collect();
+    trials.retain(|trial| names.is_empty() || names.iter().any(|name| trial.name().contains(name)));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
