@@ -4,7 +4,12 @@ use wildmatch::WildMatch;
 
 /// Whether `text` matches `pattern`, in which `*` stands for any characters and `?` for one.
 pub(super) fn matches(text: &str, pattern: &str) -> bool {
-    WildMatch::new(pattern).matches(text)
+    WildMatch::new(&byte_by_byte(pattern)).matches(&byte_by_byte(text))
+}
+
+/// A character for each byte: OpenSSH knows bytes, wildmatch characters.
+fn byte_by_byte(text: &str) -> String {
+    text.bytes().map(char::from).collect()
 }
 
 /// Whether a host name matches a comma-separated list: some pattern without `!` fits and none with `!` does.

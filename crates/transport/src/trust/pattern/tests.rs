@@ -18,6 +18,8 @@ fn wildcards() {
         ("aaab", "*aab", true),
         ("192.0.2.17", "192.0.2.*", true),
         ("[host]:2222", "[host]:*", true),
+        ("é", "?", false),
+        ("é", "??", true),
     ] {
         assert_eq!(matches(text, pattern), expected, "{text} against {pattern}");
     }
@@ -52,7 +54,7 @@ fn by_definition(text: &[u8], pattern: &[u8]) -> bool {
 
 proptest! {
     #[test]
-    fn agrees_with_the_definition(text in "[ab]{0,8}", pattern in "[ab*?]{0,6}") {
+    fn agrees_with_the_definition(text in "[abé]{0,8}", pattern in "[abé*?]{0,6}") {
         prop_assert_eq!(matches(&text, &pattern), by_definition(text.as_bytes(), pattern.as_bytes()));
     }
 }
