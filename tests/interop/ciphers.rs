@@ -2,7 +2,7 @@
 
 use tapline_tests::{Keys, Namespace, Process, Ssh, are_met, eventually, run};
 
-use crate::link::{server_section, two_hosts};
+use crate::link::{server_section_with, two_hosts};
 
 const CHACHA: &str = "chacha20-poly1305@openssh.com";
 const AES: &str = "aes256-gcm@openssh.com";
@@ -30,9 +30,7 @@ fn the_server_decides_the_cipher() {
     }
     let keys = Keys::new(&["host", "id"]);
     let (client, server) = two_hosts();
-    let authorized = server.write("authorized_keys", &format!("{}\n", keys.public("id")));
-    let section = server_section(&keys).replace("/nonexistent", &authorized.display().to_string());
-    let mut tapline = run(&server, &section);
+    let mut tapline = run(&server, &server_section_with(&server, &keys, &keys.public("id")));
     tapline.wait_for("Server listening");
 
     let clients = [ssh(&client, &keys, [CHACHA, AES]), ssh(&client, &keys, [AES, CHACHA])];

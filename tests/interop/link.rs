@@ -67,6 +67,12 @@ pub(crate) fn server_section(keys: &Keys) -> String {
     )
 }
 
+/// The same, which lets in the keys of an authorized_keys file with this one line.
+pub(crate) fn server_section_with(host: &Namespace, keys: &Keys, authorized: &str) -> String {
+    let authorized = host.write("authorized_keys", &format!("{authorized}\n"));
+    server_section(keys).replace("/nonexistent", &authorized.display().to_string())
+}
+
 impl Link {
     pub(crate) fn up(roles: Roles, shape: Shape) -> Self {
         let keys = Keys::new(&["host", "id"]);

@@ -2,7 +2,7 @@
 
 use tapline_tests::{Keys, Process, Ssh, are_met, connect, run, sshd};
 
-use crate::link::{server_section, two_hosts};
+use crate::link::{server_section_with, two_hosts};
 
 // The debug messages of OpenSSH's server, which `ssh -v` prints.
 const REJECTED: &str = "Server has rejected tunnel device forwarding";
@@ -14,9 +14,7 @@ fn ssh_asks(permit_tunnel: &str, options: &str, tunnel: &str, devices: &str) -> 
     let keys = Keys::new(&["host", "id"]);
     let (client, server) = two_hosts();
     server.run("ip link add tap9 type bridge");
-    let authorized = server.write("authorized_keys", &format!("{options} {}\n", keys.public("id")));
-    let section = server_section(&keys)
-        .replace("/nonexistent", &authorized.display().to_string())
+    let section = server_section_with(&server, &keys, &format!("{options} {}", keys.public("id")))
         .replace("permit-tunnel: yes", &format!("permit-tunnel: {permit_tunnel}"));
     let mut tapline = run(&server, &section);
     tapline.wait_for("Server listening");

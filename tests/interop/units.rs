@@ -2,16 +2,15 @@
 
 use tapline_tests::{Keys, Namespace, Process, Ssh, are_met, connect, eventually, run, sshd};
 
-use crate::link::{server_section, two_hosts};
+use crate::link::{server_section_with, two_hosts};
 
 /// What OpenSSH's server says when the key has another unit than the client asks for.
 const NO_DEVICE: &str = "Failed to open the tunnel device.";
 
 /// Our server, and in its list of keys one bound to unit 7.
 fn tapline_with_bound_key(host: &Namespace, keys: &Keys) -> Process {
-    let authorized = host.write("authorized_keys", &format!("tunnel=\"7\" {}\n", keys.public("id")));
-    let section = server_section(keys).replace("/nonexistent", &authorized.display().to_string());
-    let mut server = run(host, &section);
+    let authorized = format!("tunnel=\"7\" {}", keys.public("id"));
+    let mut server = run(host, &server_section_with(host, keys, &authorized));
     server.wait_for("Server listening");
     server
 }

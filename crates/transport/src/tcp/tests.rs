@@ -3,7 +3,7 @@
 use std::fs;
 use std::future::poll_fn;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream as StdStream};
 use std::task::Poll;
 
 use tokio::io::ReadBuf;
@@ -13,12 +13,19 @@ use tokio::task::unconstrained;
 use super::{Path, poll_read};
 use crate::Tuning;
 
+/// Both ends.
+fn connection() -> (StdStream, StdStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let one = StdStream::connect(listener.local_addr().unwrap()).unwrap();
+    (one, listener.accept().unwrap().0)
+}
+
 /// The runtime learns of the second message only when this task waits, which it does not.
 #[tokio::test]
 async fn what_comes_after_a_short_read_is_read_without_a_turn_of_the_runtime() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (mut writer, _) = listener.accept().unwrap();
+    let (reader, mut writer) = connection();
+    reader.set_nonblocking(true).unwrap();
+    let reader = TcpStream::from_std(reader).unwrap();
 
     let mut space = [0; 100];
     let mut buffer = ReadBuf::new(&mut space);
@@ -34,9 +41,9 @@ async fn what_comes_after_a_short_read_is_read_without_a_turn_of_the_runtime() {
 
 #[tokio::test]
 async fn an_empty_socket_is_waited_for_until_it_has_something_or_ends() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (mut writer, _) = listener.accept().unwrap();
+    let (reader, mut writer) = connection();
+    reader.set_nonblocking(true).unwrap();
+    let reader = TcpStream::from_std(reader).unwrap();
 
     let mut space = [0; 100];
     let mut buffer = ReadBuf::new(&mut space);
@@ -65,9 +72,7 @@ fn unacknowledged(local: SocketAddr) -> usize {
 /// takes it along.
 #[test]
 fn what_came_is_acknowledged_at_once_on_demand() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut reader = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (mut writer, _) = listener.accept().unwrap();
+    let (mut reader, mut writer) = connection();
     let local = writer.local_addr().unwrap();
     let mut path = Path::of(&reader, &Tuning::default());
     let mut byte = [0];

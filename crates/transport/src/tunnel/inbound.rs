@@ -41,6 +41,10 @@ impl Inbound {
         Self { mode, dialect, offloads, coalescer: Coalescer::new(mode, offloads) }
     }
 
+    pub(super) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Handles one CHANNEL_DATA string; `said` hears what is not for the device.
     pub(super) fn message(
         &mut self,

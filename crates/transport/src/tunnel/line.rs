@@ -3,6 +3,9 @@ use std::time::{Duration, Instant};
 use super::pace::Pace;
 use crate::tcp::Path;
 
+/// Among bulk traffic acknowledgements come by themselves, and further ones cost the peer time.
+const BETWEEN_ACKNOWLEDGEMENTS: Duration = Duration::from_millis(1);
+
 /// The connection that all tunnels of a session share: how much may wait for it, and what is known of its path.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -12,9 +15,6 @@ pub(super) struct Line {
     /// When what the peer sent was last acknowledged on purpose.
     acknowledged: Option<Instant>,
 }
-
-/// Among bulk traffic acknowledgements come by themselves, and further ones cost the peer time.
-const BETWEEN_ACKNOWLEDGEMENTS: Duration = Duration::from_millis(1);
 
 impl Line {
     pub(super) fn new(path: Path) -> Self {

@@ -63,7 +63,6 @@ impl Dialect {
 #[derive(Debug)]
 pub(super) struct Port {
     channel: ChannelId,
-    dialect: Dialect,
     device: Lease,
     outbound: Outbound,
     inbound: Inbound,
@@ -101,7 +100,6 @@ impl Port {
         let mode = device.mode();
         Self {
             channel,
-            dialect,
             outbound: Outbound::new(mode, dialect, takes),
             inbound: Inbound::new(mode, dialect, device.offloads()),
             window: ReceiveWindow::new(dialect.receive_bounds().within(window_limit)),
@@ -182,7 +180,7 @@ impl Port {
         if std::mem::take(&mut self.received) {
             self.window.observe(line.now(), line.round_trip());
             self.inbound.batch_ended(&mut *self.device, &self.counters)?;
-            if self.dialect == Dialect::Stock {
+            if self.inbound.dialect() == Dialect::Stock {
                 line.acknowledge();
             }
         }
