@@ -14,12 +14,14 @@ pub mod authorized_keys;
 pub mod certificate;
 pub mod host_key;
 pub mod known_hosts;
+pub mod revocation;
 
 #[cfg(test)]
 mod fixtures;
 mod key_text;
 mod network;
 mod pattern;
+pub mod strict_file;
 mod text_file;
 
 use std::{fmt, path::PathBuf};
