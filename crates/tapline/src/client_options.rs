@@ -1,12 +1,14 @@
 //! From resolved `ssh_config` options to those of the SSH client.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use tapline_config::Link;
 use tapline_config::ssh_config::{self, HostOptions, IdentityAgent, JumpHost, Query};
 use tapline_transport::Tuning;
 use tapline_transport::client::{AddressFamily, Methods, Options, Proxy, RekeyLimit};
 use tapline_transport::trust::host_key::Strictness;
+use tapline_transport::trust::known_hosts::Pins;
 
 use crate::ssh_options::{self, SshFiles, SshOptionsError};
 use crate::tuning::tuning;
@@ -22,6 +24,15 @@ pub(crate) enum ClientOptionsError {
         "jump hosts of jump hosts, {MAX_JUMP_DEPTH} deep: is there a loop of ProxyJump in the SSH configuration?"
     )]
     JumpLoop,
+}
+
+/// Host keys for which no known hosts file has room. One for the process: what a link has learnt holds for the next
+/// link, and after a reload.
+static PINS: OnceLock<Arc<Pins>> = OnceLock::new();
+
+/// Where such keys are kept, from the first call on.
+pub(crate) fn keep_pins_in(directory: &Path) {
+    PINS.get_or_init(|| Arc::new(Pins::in_directory(directory)));
 }
 
 /// The options of a link; it runs unattended, so that nobody is asked anything.
@@ -68,6 +79,7 @@ fn convert(files: &SshFiles, host: &HostOptions, depth: usize) -> Result<Options
             ssh_config::StrictHostKeyChecking::No => Strictness::No,
         },
         hash_known_hosts: host.hash_known_hosts(),
+        pins: PINS.get().cloned().unwrap_or_default(),
         identity_files: host.identity_file(),
         certificate_files: host.certificate_file.clone(),
         identities_only: host.identities_only(),

@@ -1,6 +1,6 @@
 //! `tapline connect`: what `ssh -w` does, in the same words.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapline_config::ssh_config::{HostOptions, Query, Tunnel, TunnelUnit};
@@ -47,6 +47,7 @@ pub(crate) fn connect(args: ConnectArgs) -> Result<(), ConnectError> {
 }
 
 fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
+    client_options::keep_pins_in(args.state_dir.as_deref().unwrap_or(Path::new(DEFAULT_STATE_DIR)));
     let files = match &args.ssh_config {
         Some(path) => SshFiles::read(path)?,
         None => SshFiles::read_default()?,

@@ -79,6 +79,7 @@ pub(crate) enum DaemonError {
 
 /// `tapline run`.
 pub(crate) fn run(config: &Path, state_dir: &Path) -> Result<(), DaemonError> {
+    client_options::keep_pins_in(state_dir);
     let plan = Plan::from_config(&Config::load(config)?, state_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -88,6 +88,10 @@ pub enum HostKeyRefusalKind {
     Unknown,
     Changed,
     Revoked,
+    /// What is known of host keys cannot be read.
+    Unreadable,
+    /// A new key could be kept nowhere, and nobody is there to answer for it.
+    NotKept,
 }
 
 /// What was offered to the server in vain.

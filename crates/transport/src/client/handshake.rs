@@ -28,7 +28,8 @@ pub(super) async fn log_in(
 ) -> Result<Session, ConnectError> {
     let server = options.server();
     let interactive = !options.batch_mode && prompter.is_interactive();
-    let check = HostKeyCheck::read(options, reached.address.map(|address| address.ip()), interactive);
+    let address = reached.address.map(|address| address.ip());
+    let check = HostKeyCheck::read(options, address, interactive).await?;
     let config = Arc::new(algorithms::config(options, check.algorithms(), check.wants_certificates()));
     let (tunnels, handle_of_tunnels) =
         Tunnels::new(reached.stream.path(&options.tuning), &options.tuning, events);

@@ -1,19 +1,22 @@
 //! Whether the server is who it should be.
 
+use std::fmt::Display;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh_channels::keys::{Algorithm, PublicKeyOrCertificate};
 use ssh_key::public::KeyData;
 
+use super::known_hosts_command::{KnownHostsCommand, Purpose};
 use super::prompt::{self, Prompter};
 use super::{HostKeyRefusal, HostKeyRefusalKind, Options};
 use crate::algorithms::KEYS;
 use crate::trust::Offered;
-use crate::trust::host_key::{Action, Server, Strictness, decide};
-use crate::trust::known_hosts::{self, Host, KnownHosts, Verdict};
+use crate::trust::host_key::{Action, Server, Strictness, decide, fingerprint};
+use crate::trust::known_hosts::{self, AppendError, Host, KnownHosts, Pins, Verdict};
+use crate::trust::type_name;
 
 /// What is known about one host, and what to do about the rest.
 #[derive(Debug)]
@@ -23,17 +26,34 @@ pub(super) struct HostKeyCheck {
     alias: Option<String>,
     address: Option<IpAddr>,
     known: KnownHosts,
+    command: Option<KnownHostsCommand>,
+    algorithms: Vec<Algorithm>,
+    certificates: bool,
     strictness: Strictness,
+    /// Somebody is there who is told what happens.
+    attended: bool,
     /// Where a new key goes, and whether its name is hashed.
     store: Option<PathBuf>,
     hash: bool,
+    pins: Arc<Pins>,
 }
 
 impl HostKeyCheck {
     /// Reads the known hosts. `address` is what was connected to, unless that was a proxy.
-    pub(super) fn read(options: &Options, address: Option<IpAddr>, interactive: bool) -> Self {
+    ///
+    /// # Errors
+    /// Something of them is there and cannot be read.
+    pub(super) async fn read(
+        options: &Options,
+        address: Option<IpAddr>,
+        interactive: bool,
+    ) -> Result<Self, HostKeyRefusal> {
+        let pins = options.pins.file().map_err(|error| unreadable(&error))?;
         let files = options.user_known_hosts_files.iter().chain(&options.global_known_hosts_files);
-        let known = KnownHosts::read(files);
+        let known = KnownHosts::read(files.map(PathBuf::as_path).chain(pins));
+        if let Some(problem) = known.unreadable() {
+            return Err(unreadable(problem));
+        }
         for problem in known.problems() {
             tracing::warn!("{problem}");
         }
@@ -41,26 +61,45 @@ impl HostKeyCheck {
             Strictness::Ask if !interactive => Strictness::Yes,
             strictness => strictness,
         };
-        Self {
+        let mut check = Self {
             name: options.host.clone(),
             port: options.port,
             alias: options.host_key_alias.clone(),
             address,
             known,
+            command: options.known_hosts_command.clone(),
+            algorithms: Vec::new(),
+            certificates: false,
             strictness,
+            attended: interactive,
             store: options.user_known_hosts_files.first().cloned(),
             hash: options.hash_known_hosts,
-        }
+            pins: Arc::clone(&options.pins),
+        };
+        check.prefer().await?;
+        Ok(check)
+    }
+
+    /// What to ask the server for. The command's lines are for this alone: about the key it is asked again.
+    async fn prefer(&mut self) -> Result<(), HostKeyRefusal> {
+        let host = self.host();
+        let known = match self.ask_command(Purpose::Order).await? {
+            Some(lines) => &with_lines(&self.known, &lines),
+            None => &self.known,
+        };
+        let (algorithms, certificates) = (known.prefer_known(&host, KEYS), known.has_authority(&host));
+        (self.algorithms, self.certificates) = (algorithms, certificates);
+        Ok(())
     }
 
     /// Kinds of keys to ask the server for, those that can be compared first.
     pub(super) fn algorithms(&self) -> Vec<Algorithm> {
-        self.known.prefer_known(&self.host(), KEYS)
+        self.algorithms.clone()
     }
 
     /// Whether a certificate would help.
     pub(super) fn wants_certificates(&self) -> bool {
-        self.known.has_authority(&self.host())
+        self.certificates
     }
 
     pub(super) async fn verify(
@@ -74,21 +113,25 @@ impl HostKeyCheck {
         };
         let key = offered.key();
         let host = self.host();
-        let verdict = self.known.check(&host, offered, now());
+        let mut verdict = self.known.check(&host, offered, now());
+        if let Some(lines) = self.ask_command(Purpose::HostName(key)).await? {
+            verdict = with_lines(&self.known, &lines).check(&host, offered, now());
+        }
+        if matches!(verdict, Verdict::Unknown { .. })
+            && let Some(held) = self.pins.held(&host)
+        {
+            return self.compare_with_held(key, &held);
+        }
         let refusal = |message| HostKeyRefusal { kind: kind(&verdict), message };
         match decide(self.strictness, &verdict, &Server { host, address: self.address, key }) {
             Action::Accept => Ok(()),
-            Action::AcceptAndStore { notice } => {
-                self.store(key, &notice);
-                Ok(())
-            }
+            Action::AcceptAndStore { notice } => self.keep(key, &notice),
             Action::Refuse { message } => Err(refusal(message)),
             Action::Ask { prompt, fingerprint, refusal: message } => {
                 if !confirmed(prompter, prompt, &fingerprint).await {
                     return Err(refusal(message));
                 }
-                self.store(key, &format!("added {host} with {fingerprint} to the known hosts"));
-                Ok(())
+                self.keep(key, &format!("added {host} with {fingerprint} to the known hosts"))
             }
         }
     }
@@ -97,17 +140,97 @@ impl HostKeyCheck {
         Host { name: &self.name, port: self.port, alias: self.alias.as_deref() }
     }
 
-    /// A key that cannot be stored is accepted all the same: that was the decision.
-    fn store(&self, key: &KeyData, notice: &str) {
-        let Some(file) = &self.store else {
-            tracing::warn!("there is no known hosts file to store the key of {} in", self.host());
-            return;
-        };
-        match known_hosts::append(file, &self.host(), key, self.hash) {
-            Ok(()) => tracing::info!("{notice}"),
-            Err(error) => tracing::warn!("{error}"),
+    async fn ask_command(&self, purpose: Purpose<'_>) -> Result<Option<String>, HostKeyRefusal> {
+        let Some(command) = &self.command else { return Ok(None) };
+        match command.run(purpose, &self.host().lookup_name()).await {
+            Ok(lines) => Ok(Some(lines)),
+            Err(error) => Err(HostKeyRefusal {
+                kind: HostKeyRefusalKind::Unreadable,
+                message: format!(
+                    "KnownHostsCommand `{}`: {error}; no host key is believed without it",
+                    command.name()
+                ),
+            }),
         }
     }
+
+    fn compare_with_held(&self, key: &KeyData, held: &KeyData) -> Result<(), HostKeyRefusal> {
+        if key == held {
+            return Ok(());
+        }
+        Err(HostKeyRefusal {
+            kind: HostKeyRefusalKind::Changed,
+            message: format!(
+                "the host key of {host} has changed: it showed {kind} {shown}, but to this process it has been {held_kind} \
+                 {known} since it was seen first; somebody may be intercepting the connection; if the change is expected, \
+                 start tapline again",
+                host = self.host(),
+                kind = type_name(key),
+                shown = fingerprint(key),
+                held_kind = type_name(held),
+                known = fingerprint(held),
+            ),
+        })
+    }
+
+    /// Sees to it that a key which is believed at first sight is the only one that will be. One that could be forgotten
+    /// would be no better than none: the next one would be believed as well.
+    fn keep(&self, key: &KeyData, notice: &str) -> Result<(), HostKeyRefusal> {
+        let host = self.host();
+        let Some(file) = self.store.as_deref().filter(|file| !known_hosts::is_null(file)) else {
+            self.pins.hold(&host, key).map_err(|error| self.not_kept(key, &error))?;
+            tracing::info!(
+                "{host} showed {} {}, and is held to it while this process lives: there is no known hosts file to store it in",
+                type_name(key),
+                fingerprint(key)
+            );
+            return Ok(());
+        };
+        let error = match known_hosts::append(file, &host, key, self.hash) {
+            Ok(()) => {
+                tracing::info!("{notice}");
+                return Ok(());
+            }
+            Err(error @ AppendError::Contradicted { .. }) => return Err(self.not_kept(key, &error)),
+            Err(error) => error,
+        };
+        let pin_error = match self.pins.store(&host, key) {
+            Ok(kept) => {
+                tracing::warn!("{error}; it is kept in {} instead", kept.display());
+                return Ok(());
+            }
+            Err(pin_error) => pin_error,
+        };
+        if self.attended && !pin_error.is_contradiction() {
+            self.pins.hold(&host, key).map_err(|error| self.not_kept(key, &error))?;
+            tracing::warn!("{error}; {host} is held to it while this process lives");
+            return Ok(());
+        }
+        Err(self.not_kept(key, &format!("{error}, nor elsewhere: {pin_error}")))
+    }
+
+    fn not_kept(&self, key: &KeyData, why: &dyn Display) -> HostKeyRefusal {
+        HostKeyRefusal {
+            kind: HostKeyRefusalKind::NotKept,
+            message: format!(
+                "the host key of {host} is new ({kind} {fingerprint}) and not accepted, as it cannot be kept: {why}; add it to a \
+                 known hosts file beforehand, or name one that can be written with UserKnownHostsFile",
+                host = self.host(),
+                kind = type_name(key),
+                fingerprint = fingerprint(key),
+            ),
+        }
+    }
+}
+
+fn with_lines(known: &KnownHosts, lines: &str) -> KnownHosts {
+    let mut known = known.clone();
+    known.add(Path::new("KnownHostsCommand"), lines);
+    known
+}
+
+fn unreadable(problem: &dyn Display) -> HostKeyRefusal {
+    HostKeyRefusal { kind: HostKeyRefusalKind::Unreadable, message: problem.to_string() }
 }
 
 async fn confirmed(prompter: &Arc<dyn Prompter>, prompt: String, fingerprint: &str) -> bool {

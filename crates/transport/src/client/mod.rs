@@ -12,6 +12,7 @@ mod handler;
 mod handshake;
 mod host_key;
 mod identity;
+mod known_hosts_command;
 mod options;
 mod prompt;
 mod proxy_command;
@@ -35,6 +36,7 @@ pub use error::{
     Attempt, AuthenticationFailure, ConnectError, HostKeyRefusal, HostKeyRefusalKind, JumpRefusal,
 };
 pub use handler::Peer;
+pub use known_hosts_command::KnownHostsCommand;
 pub use options::{AddressFamily, HANDSHAKE_LIMIT, Methods, Options, Proxy, RekeyLimit};
 pub use prompt::{NonInteractive, PromptError, Prompter, Terminal};
 pub use session::{Ended, Session};

@@ -1,9 +1,12 @@
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::KnownHostsCommand;
 use crate::Tuning;
 use crate::algorithms::{REKEY_BYTES, REKEY_TIME};
 use crate::trust::host_key::Strictness;
+use crate::trust::known_hosts::Pins;
 
 /// Everything that one connection needs to know. Paths are expanded and defaults applied: neither `ssh_config` nor the
 /// environment is consulted here.
@@ -30,6 +33,12 @@ pub struct Options {
     pub strict_host_key_checking: Strictness,
     /// New host keys are stored under a hashed name.
     pub hash_known_hosts: bool,
+    /// Prints lines of known hosts, after those of the files; when it fails nobody is trusted.
+    pub known_hosts_command: Option<KnownHostsCommand>,
+    /// Host keys that are refused, in key revocation lists or as lines of keys; a file that cannot be read refuses all.
+    pub revoked_host_keys: Vec<PathBuf>,
+    /// Where new host keys are kept that the known hosts file does not take. Shared by all connections of a process.
+    pub pins: Arc<Pins>,
 
     /// Private keys, or public keys whose private half the agent has. A missing file is passed over; a certificate in
     /// `FILE-cert.pub` is used with its key.
@@ -108,6 +117,9 @@ impl Options {
             global_known_hosts_files: Vec::new(),
             strict_host_key_checking: Strictness::Ask,
             hash_known_hosts: false,
+            known_hosts_command: None,
+            revoked_host_keys: Vec::new(),
+            pins: Arc::default(),
             identity_files: Vec::new(),
             certificate_files: Vec::new(),
             identities_only: false,

@@ -2,6 +2,8 @@
 
 mod append;
 mod entry;
+mod name;
+mod pins;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ use ssh_key::{Algorithm, public::KeyData};
 use thiserror::Error;
 
 use self::entry::{Entry, Marker};
+use self::name::Names;
 use super::{
     Location, Offered,
     certificate::{self, CertificateError},
@@ -23,6 +26,8 @@ use super::{
 
 pub use self::append::{AppendError, append, line};
 pub use self::entry::LineProblem;
+pub(crate) use self::pins::is_null;
+pub use self::pins::{PinError, Pins};
 
 /// SSH's own port, which names in the file leave out.
 const DEFAULT_PORT: u16 = 22;
@@ -57,7 +62,10 @@ pub enum Problem {
         problem: LineProblem,
     },
     /// A file that exists but cannot be read.
-    #[error("{file}: cannot read known hosts: {reason}")]
+    #[error(
+        "cannot read the known hosts file {file}: {reason}; a revocation may stand in it, so make it readable, or take it out of \
+         UserKnownHostsFile and GlobalKnownHostsFile"
+    )]
     File {
         /// The file.
         file: String,
@@ -108,7 +116,8 @@ impl KnownHosts {
         Self::default()
     }
 
-    /// Reads files in order of precedence. A file that does not exist is empty.
+    /// Reads files in order of precedence. A file that does not exist is empty; one that cannot be read is
+    /// [`unreadable`](Self::unreadable), and nobody may be trusted then.
     pub fn read<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Self {
         let mut known = Self::new();
         for file in files {
@@ -141,22 +150,38 @@ impl KnownHosts {
         &self.problems
     }
 
+    /// A file that exists and cannot be read: whatever it says, it may be against the host.
+    pub fn unreadable(&self) -> Option<&Problem> {
+        self.problems.iter().find(|problem| matches!(problem, Problem::File { .. }))
+    }
+
+    /// How many lines are in use.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no line is in use.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// What the files say about `offered` as the key of `host` at the time `now`, in seconds since 1970.
     ///
     /// As in OpenSSH: a name on another port than 22 is looked up as `[name]:port` and, if that knows nothing, as the
     /// name alone; any other key of the host, of whatever kind, means the key has changed; and a certificate that
-    /// does not help leaves its plain key to be looked up.
+    /// does not help leaves its plain key to be looked up. Unlike there, a key that is revoked under the name alone is
+    /// revoked on every port, and an address is the same however it is written.
     pub fn check(&self, host: &Host<'_>, offered: Offered<'_>, now: u64) -> Verdict {
-        let verdict = self.check_name(&host.lookup_name(), host, offered, now);
+        let names = Names::of(host);
+        if let Some(location) = self.revocation(&names.revocable, offered) {
+            return Verdict::Revoked { location };
+        }
+        let verdict = self.check_names(&names.own, host, offered, now);
         match verdict {
             Verdict::Unknown { .. } if host.has_port() => {
-                match self.check_name(&host.plain_name(), host, offered, now) {
-                    found @ (Verdict::Known { .. }
-                    | Verdict::CertificateAccepted { .. }
-                    | Verdict::Revoked { .. }) => found,
-                    Verdict::Changed { certificate, .. } | Verdict::Unknown { certificate } => {
-                        Verdict::Unknown { certificate }
-                    }
+                match self.check_names(&names.plain, host, offered, now) {
+                    Verdict::Changed { certificate, .. } => Verdict::Unknown { certificate },
+                    found => found,
                 }
             }
             verdict => verdict,
@@ -190,11 +215,21 @@ impl KnownHosts {
         self.matching_any(host).any(|entry| entry.marker == Marker::Authority)
     }
 
-    fn check_name(&self, name: &str, host: &Host<'_>, offered: Offered<'_>, now: u64) -> Verdict {
-        let entries: Vec<&Entry> = self.entries.iter().filter(|entry| entry.is_about(name)).collect();
-        if let Some(location) = revocation(&entries, offered) {
-            return Verdict::Revoked { location };
-        }
+    fn revocation(&self, names: &[String], offered: Offered<'_>) -> Option<Location> {
+        let authority = match offered {
+            Offered::Key(_) => None,
+            Offered::Certificate(certificate) => Some(certificate.signature_key()),
+        };
+        self.entries
+            .iter()
+            .filter(|entry| entry.marker == Marker::Revoked)
+            .filter(|entry| &entry.key == offered.key() || Some(&entry.key) == authority)
+            .find(|entry| entry.is_about(names))
+            .map(|entry| entry.location.clone())
+    }
+
+    fn check_names(&self, names: &[String], host: &Host<'_>, offered: Offered<'_>, now: u64) -> Verdict {
+        let entries: Vec<&Entry> = self.entries.iter().filter(|entry| entry.is_about(names)).collect();
         let mut refused = None;
         if let Offered::Certificate(certificate) = offered {
             let authority = entries
@@ -216,22 +251,15 @@ impl KnownHosts {
     }
 
     fn matching_any<'a>(&'a self, host: &Host<'_>) -> impl Iterator<Item = &'a Entry> {
-        let names = [host.lookup_name(), host.plain_name()];
-        self.entries.iter().filter(move |entry| names.iter().any(|name| entry.is_about(name)))
+        let names = Names::of(host);
+        self.entries.iter().filter(move |entry| entry.is_about(&names.own) || entry.is_about(&names.plain))
     }
 }
 
 impl Host<'_> {
-    /// The name as the files have it: `name`, `[name]:port` or the alias, in lower case.
+    /// The name as the files have it: `name`, `[name]:port` or the alias, in lower case, an address in its one form.
     pub fn lookup_name(&self) -> String {
-        match self.alias {
-            None if self.has_port() => format!("[{}]:{}", self.plain_name(), self.port),
-            _ => self.plain_name(),
-        }
-    }
-
-    fn plain_name(&self) -> String {
-        self.principal().to_ascii_lowercase()
+        Names::of(self).own.into_iter().next().unwrap_or_default()
     }
 
     /// The name that a certificate has to be for.
@@ -248,18 +276,6 @@ impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lookup_name())
     }
-}
-
-fn revocation(entries: &[&Entry], offered: Offered<'_>) -> Option<Location> {
-    let authority = match offered {
-        Offered::Key(_) => None,
-        Offered::Certificate(certificate) => Some(certificate.signature_key()),
-    };
-    entries
-        .iter()
-        .filter(|entry| entry.marker == Marker::Revoked)
-        .find(|entry| &entry.key == offered.key() || Some(&entry.key) == authority)
-        .map(|entry| entry.location.clone())
 }
 
 fn check_plain(entries: &[&Entry], key: &KeyData, certificate: Option<CertificateError>) -> Verdict {

@@ -12,16 +12,16 @@ fn byte_by_byte(text: &str) -> String {
     text.bytes().map(char::from).collect()
 }
 
-/// Whether a host name matches a comma-separated list: some pattern without `!` fits and none with `!` does.
-/// The case of letters does not count.
-pub(super) fn matches_host_list(host: &str, list: &str) -> bool {
-    let host = host.to_ascii_lowercase();
+/// Whether a host, which may have several names, matches a list: some pattern without `!` fits one of the names and none
+/// with `!` fits any. The case of the names' letters does not count; patterns are in lower case.
+pub(super) fn matches_host_list(names: &[String], list: &[String]) -> bool {
+    let fits = |pattern: &str| names.iter().any(|name| matches(&name.to_ascii_lowercase(), pattern));
     let mut positive = false;
-    for pattern in list.to_ascii_lowercase().split(',') {
+    for pattern in list {
         match pattern.strip_prefix('!') {
-            Some(negated) if matches(&host, negated) => return false,
+            Some(negated) if fits(negated) => return false,
             Some(_) => {}
-            None => positive |= matches(&host, pattern),
+            None => positive |= fits(pattern),
         }
     }
     positive

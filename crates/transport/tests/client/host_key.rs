@@ -1,11 +1,13 @@
 //! Known hosts, and what is done about unknown ones.
 
 use std::fs;
+use std::sync::Arc;
 
-use tapline_transport::client::{ConnectError, HostKeyRefusalKind, Options};
+use tapline_transport::client::{ConnectError, HostKeyRefusalKind, KnownHostsCommand, Options};
 use tapline_transport::trust::host_key::Strictness;
+use tapline_transport::trust::known_hosts::Pins;
 
-use crate::harness::{Keys, PORT, Scene, Scripted, Sshd, in_namespaces, log_in, log_in_with};
+use crate::harness::{Keys, PORT, Scene, Scripted, Sshd, in_namespaces, log_in, log_in_with, set_mode};
 
 fn refusal(error: ConnectError) -> (HostKeyRefusalKind, String) {
     assert!(error.is_permanent());
@@ -195,5 +197,187 @@ fn a_certificate_for_another_host_says_so() {
         known_hosts(&scene, &format!("@cert-authority * {}", scene.keys.text("ca.pub")));
         let (_, message) = refusal(log_in(&scene.options()).await.unwrap_err());
         assert!(message.contains("certificate \"elsewhere\" is not for 127.0.0.1"), "{message}");
+    });
+}
+
+/// Another server takes the place of the scene's.
+fn swapped(scene: Scene) -> (Keys, Sshd) {
+    let Scene { keys, sshd } = scene;
+    drop(sshd);
+    keys.generate("host2", "ed25519", "");
+    let sshd = Sshd::start(&keys, "127.0.0.1", "host2", "");
+    (keys, sshd)
+}
+
+fn accepting_new(scene: &Scene, known_hosts: &str) -> Options {
+    Options {
+        strict_host_key_checking: Strictness::AcceptNew,
+        user_known_hosts_files: vec![known_hosts.into()],
+        ..scene.options()
+    }
+}
+
+#[test]
+fn t5_a_key_that_the_known_hosts_do_not_take_is_kept_in_the_state_directory() {
+    in_namespaces(|| async {
+        for unwritable in ["/proc/nowhere/known_hosts", "/sys/known_hosts", "/proc/known_hosts"] {
+            let scene = Scene::new("");
+            let pins = scene.keys.path("state");
+            let options =
+                Options { pins: Arc::new(Pins::in_directory(&pins)), ..accepting_new(&scene, unwritable) };
+            log_in(&options).await.unwrap();
+            log_in(&options).await.unwrap();
+            let host = scene.keys.text("host.pub");
+            let key: Vec<_> = host.split(' ').take(2).collect();
+            assert_eq!(scene.keys.text("state/known_hosts"), format!("127.0.0.1 {}\n", key.join(" ")));
+            let (_keys, _sshd) = swapped(scene);
+            // Another process as well.
+            for pins in [Arc::clone(&options.pins), Arc::new(Pins::in_directory(&pins))] {
+                let error = log_in(&Options { pins, ..options.clone() }).await.unwrap_err();
+                let (kind, message) = refusal(error);
+                assert_eq!(kind, HostKeyRefusalKind::Changed);
+                assert!(message.contains("state/known_hosts"), "{message}");
+            }
+        }
+    });
+}
+
+#[test]
+fn t5_dev_null_holds_a_host_to_its_key_while_the_process_lives() {
+    in_namespaces(|| async {
+        for (checking, file) in [
+            (Strictness::AcceptNew, Some("/dev/null")),
+            (Strictness::No, Some("/dev/null")),
+            (Strictness::AcceptNew, None),
+        ] {
+            let scene = Scene::new("");
+            let options = Options {
+                strict_host_key_checking: checking,
+                user_known_hosts_files: file.into_iter().map(Into::into).collect(),
+                ..scene.options()
+            };
+            log_in(&options).await.unwrap();
+            log_in(&options).await.unwrap();
+            let (keys, sshd) = swapped(scene);
+            let (kind, message) = refusal(log_in(&options).await.unwrap_err());
+            assert_eq!(kind, HostKeyRefusalKind::Changed);
+            assert!(message.contains("to this process it has been ED25519 SHA256:"), "{message}");
+            assert!(!sshd.log().contains("Accepted"));
+            // A new process knows nothing of it, as was asked for.
+            log_in(&Options { pins: Arc::default(), ..options }).await.unwrap();
+            drop(keys);
+        }
+    });
+}
+
+#[test]
+fn t5_unattended_what_cannot_be_kept_is_refused() {
+    in_namespaces(|| async {
+        let scene = Scene::new("");
+        let public = scene.keys.path("public");
+        fs::create_dir(&public).unwrap();
+        set_mode(&public, 0o777);
+        for pins in
+            [Pins::in_memory(), Pins::in_directory("/proc/nowhere".as_ref()), Pins::in_directory(&public)]
+        {
+            let options =
+                Options { pins: Arc::new(pins), ..accepting_new(&scene, "/proc/nowhere/known_hosts") };
+            for checking in [Strictness::AcceptNew, Strictness::No] {
+                let options = Options { strict_host_key_checking: checking, ..options.clone() };
+                let (kind, message) = refusal(log_in(&options).await.unwrap_err());
+                assert_eq!(kind, HostKeyRefusalKind::NotKept);
+                assert!(message.contains("/proc/nowhere/known_hosts"), "{message}");
+                assert!(message.contains("UserKnownHostsFile"), "{message}");
+            }
+        }
+        assert!(!scene.sshd.log().contains("Accepted"));
+    });
+}
+
+#[test]
+fn t5_a_person_who_said_yes_is_connected_and_held_to_it() {
+    in_namespaces(|| async {
+        let scene = Scene::new("");
+        let options = Options {
+            strict_host_key_checking: Strictness::Ask,
+            ..accepting_new(&scene, "/proc/nowhere/known_hosts")
+        };
+        let person = Scripted::new(["yes"]);
+        log_in_with(&options, &person).await.unwrap();
+        log_in_with(&options, &Scripted::new([])).await.unwrap();
+        let (_keys, _sshd) = swapped(scene);
+        let person = Scripted::new(["yes"]);
+        let (kind, _) = refusal(log_in_with(&options, &person).await.unwrap_err());
+        assert_eq!(kind, HostKeyRefusalKind::Changed);
+        assert!(person.asked().is_empty());
+    });
+}
+
+#[test]
+fn t5_known_hosts_that_cannot_be_read_deny() {
+    in_namespaces(|| async {
+        let scene = Scene::new("");
+        let key = scene.keys.text("host.pub");
+        let good = scene.keys.path("known_hosts");
+        scene.keys.write("large", &format!("127.0.0.1 {key}{}", "#\n".repeat(9 << 20)));
+        for bad in ["/proc/self/mem", "/", "/dev/zero", "known_hosts/below", "large"] {
+            let bad = scene.keys.path(bad);
+            for checking in [Strictness::Yes, Strictness::AcceptNew, Strictness::No] {
+                for (user, global) in [
+                    (vec![bad.clone()], vec![]),
+                    (vec![good.clone(), bad.clone()], vec![]),
+                    (vec![good.clone()], vec![bad.clone()]),
+                ] {
+                    let options = Options {
+                        strict_host_key_checking: checking,
+                        user_known_hosts_files: user,
+                        global_known_hosts_files: global,
+                        ..scene.options()
+                    };
+                    let (kind, message) = refusal(log_in(&options).await.unwrap_err());
+                    assert_eq!(kind, HostKeyRefusalKind::Unreadable);
+                    assert!(message.contains("cannot read the known hosts file"), "{message}");
+                }
+            }
+        }
+        assert!(!scene.sshd.log().contains("Accepted"));
+    });
+}
+
+#[test]
+fn s3_a_known_hosts_command_is_asked_and_its_failure_denies() {
+    in_namespaces(|| async {
+        let scene = Scene::new("");
+        let key = scene.keys.text("host.pub");
+        let line = scene.keys.write("line", &format!("127.0.0.1 {key}"));
+        scene.keys.generate("other", "ed25519", "");
+        let other = scene.keys.write("other-line", &format!("127.0.0.1 {}", scene.keys.text("other.pub")));
+        known_hosts(&scene, "");
+        let with = |words: &[&str]| Options {
+            known_hosts_command: Some(KnownHostsCommand {
+                words: words.iter().map(|word| (*word).to_owned()).collect(),
+                tokens: Default::default(),
+            }),
+            ..scene.options()
+        };
+        log_in(&with(&["/bin/cat", line.to_str().unwrap()])).await.unwrap();
+        // For the kinds to prefer it has nothing to say, for the key itself it has.
+        let script = format!("test %I = ORDER || cat {}", line.display());
+        log_in(&with(&["/bin/sh", "-c", &script])).await.unwrap();
+        // What it says only to order kinds of keys is no trust.
+        let script = format!("test %I = HOSTNAME || cat {}", line.display());
+        let (kind, _) = refusal(log_in(&with(&["/bin/sh", "-c", &script])).await.unwrap_err());
+        assert_eq!(kind, HostKeyRefusalKind::Unknown);
+        let (kind, _) = refusal(log_in(&with(&["/bin/cat", other.to_str().unwrap()])).await.unwrap_err());
+        assert_eq!(kind, HostKeyRefusalKind::Changed);
+        known_hosts(&scene, &format!("127.0.0.1 {key}"));
+        let revoked = scene.keys.write("revoked", &format!("@revoked * {key}"));
+        let (kind, _) = refusal(log_in(&with(&["/bin/cat", revoked.to_str().unwrap()])).await.unwrap_err());
+        assert_eq!(kind, HostKeyRefusalKind::Revoked);
+        for failing in [&["/bin/false"][..], &["/nonexistent"], &["false"], &["/bin/echo", "%Z"], &[]] {
+            let (kind, message) = refusal(log_in(&with(failing)).await.unwrap_err());
+            assert_eq!(kind, HostKeyRefusalKind::Unreadable, "{failing:?}");
+            assert!(message.contains("KnownHostsCommand"), "{message}");
+        }
     });
 }

@@ -28,6 +28,20 @@ pub enum AppendError {
     /// The operating system gave no random salt.
     #[error("no random numbers for the hashed name: {0}")]
     Random(getrandom::Error),
+    /// Since it was read, the file got another key of the host, or a revocation of this one.
+    #[error("{file} has got another key of {host} meanwhile; connect again to have them compared")]
+    Contradicted {
+        /// The file.
+        file: PathBuf,
+        /// The host as it is looked up.
+        host: String,
+    },
+    /// Something that keeps nothing, such as `/dev/null`.
+    #[error("cannot add the host key to {file}: it is not a file")]
+    NotAFile {
+        /// The path.
+        file: PathBuf,
+    },
     /// The file or its directory.
     #[error("cannot add the host key to {file}: {source}; check its permissions")]
     Io {
@@ -46,6 +60,17 @@ pub enum AppendError {
 /// # Errors
 /// When the name cannot be stored, or the file not written.
 pub fn append(file: &Path, host: &Host<'_>, key: &KeyData, hash: bool) -> Result<(), AppendError> {
+    append_with(OpenOptions::new().create(true).mode(0o600), file, host, key, hash)
+}
+
+/// [`append`] for a file that is opened in a way of its own.
+pub(super) fn append_with(
+    open: &mut OpenOptions,
+    file: &Path,
+    host: &Host<'_>,
+    key: &KeyData,
+    hash: bool,
+) -> Result<(), AppendError> {
     let salt = match hash {
         true => {
             let mut salt = [0; HASH_LENGTH];
@@ -55,7 +80,27 @@ pub fn append(file: &Path, host: &Host<'_>, key: &KeyData, hash: bool) -> Result
         false => None,
     };
     let line = line(host, key, salt.as_ref())?;
-    append_line(file, host, key, &line).map_err(|source| AppendError::Io { file: file.to_owned(), source })
+    let failed = |source| AppendError::Io { file: file.to_owned(), source };
+    let mut opened = open_to_append(open, file).map_err(failed)?;
+    if !opened.metadata().map_err(failed)?.is_file() {
+        return Err(AppendError::NotAFile { file: file.to_owned() });
+    }
+    opened.lock().map_err(failed)?;
+    let text = read_all(&mut opened).map_err(failed)?;
+    let mut known = KnownHosts::new();
+    known.add(file, &text);
+    // The plain key's own line is what counts, whatever the time.
+    match known.check(host, Offered::Key(key), 0) {
+        Verdict::Known { .. } | Verdict::CertificateAccepted { .. } => return Ok(()),
+        Verdict::Changed { .. } | Verdict::Revoked { .. } => {
+            return Err(AppendError::Contradicted { file: file.to_owned(), host: host.to_string() });
+        }
+        Verdict::Unknown { .. } => {}
+    }
+    // One write, so that a reader never sees half a line.
+    let separator = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    opened.write_all(format!("{separator}{line}\n").as_bytes()).map_err(failed)?;
+    opened.unlock().map_err(failed)
 }
 
 /// The line for a host's key, without its newline: the name in lower case, hashed with `salt` if there is one.
@@ -77,26 +122,14 @@ pub fn line(host: &Host<'_>, key: &KeyData, salt: Option<&[u8; HASH_LENGTH]>) ->
     Ok(format!("{name} {}", key.trim_end()))
 }
 
-fn append_line(path: &Path, host: &Host<'_>, key: &KeyData, line: &str) -> io::Result<()> {
+fn open_to_append(open: &mut OpenOptions, path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent()
         && !directory.as_os_str().is_empty()
         && !directory.exists()
     {
         fs::DirBuilder::new().mode(0o700).create(directory)?;
     }
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-    file.lock()?;
-    let text = read_all(&mut file)?;
-    let mut known = KnownHosts::new();
-    known.add(path, &text);
-    // The plain key's own line is what counts, whatever the time.
-    if matches!(known.check(host, Offered::Key(key), 0), Verdict::Known { .. }) {
-        return Ok(());
-    }
-    // One write, so that a reader never sees half a line.
-    let separator = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    file.write_all(format!("{separator}{line}\n").as_bytes())?;
-    file.unlock()
+    open.read(true).append(true).open(path)
 }
 
 fn read_all(file: &mut File) -> io::Result<String> {

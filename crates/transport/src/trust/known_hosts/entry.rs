@@ -11,6 +11,7 @@ use super::super::{
     key_text::{self, KeyTextError},
     pattern,
 };
+use super::name::canonical_pattern;
 
 /// Length of salt and hash of a hashed name, in bytes.
 pub(super) const HASH_LENGTH: usize = 20;
@@ -34,8 +35,8 @@ pub(super) enum Marker {
 
 #[derive(Debug, Clone)]
 enum Hosts {
-    /// Patterns with commas.
-    Patterns(String),
+    /// In the form that names are compared in.
+    Patterns(Vec<String>),
     /// `|1|salt|hash`: one name.
     Hashed { salt: [u8; HASH_LENGTH], hash: [u8; HASH_LENGTH] },
 }
@@ -83,11 +84,11 @@ impl Entry {
         }
     }
 
-    /// Whether the line is about a host of this name, which is in lower case.
-    pub(super) fn is_about(&self, name: &str) -> bool {
+    /// Whether the line is about a host that has these names, all of them its own.
+    pub(super) fn is_about(&self, names: &[String]) -> bool {
         match &self.hosts {
-            Hosts::Patterns(list) => pattern::matches_host_list(name, list),
-            Hosts::Hashed { salt, hash } => hash_name(salt, name) == *hash,
+            Hosts::Patterns(list) => pattern::matches_host_list(names, list),
+            Hosts::Hashed { salt, hash } => names.iter().any(|name| hash_name(salt, name) == *hash),
         }
     }
 }
@@ -95,7 +96,7 @@ impl Entry {
 impl Hosts {
     fn parse(text: &str) -> Result<Self, LineProblem> {
         if !text.starts_with('|') {
-            return Ok(Self::Patterns(text.to_owned()));
+            return Ok(Self::Patterns(text.split(',').map(canonical_pattern).collect()));
         }
         let decode = |part: &str| {
             STANDARD.decode(part).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(LineProblem::Hash)

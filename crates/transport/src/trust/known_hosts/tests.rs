@@ -285,3 +285,124 @@ fn the_fuzz_corpus_replays() {
         check(&String::from_utf8_lossy(bytes), on_port(2222), 1);
     });
 }
+
+#[test]
+fn s6_a_revocation_holds_however_the_address_is_written() {
+    let key = text(1);
+    for (revoked, connected, port) in [
+        ("fd51::2", "fd51:0::2", 22),
+        ("fd51:0::2", "fd51::2", 22),
+        ("FD51::2", "fd51:0:0::2", 22),
+        ("[fd51::2]:2222", "fd51:0::2", 2222),
+        ("fd51::2", "fd51:0::2", 2222),
+        ("[fd51:0::2]:22", "fd51::2", 22),
+        ("192.0.2.1", "::ffff:192.0.2.1", 22),
+        ("::ffff:192.0.2.1", "192.0.2.1", 22),
+        ("192.0.2.1", "192.0.513", 22),
+        ("127.0.0.1", "127.1", 2222),
+        ("fe80::1", "fe80::1%eth7", 22),
+        ("fe80::1%eth7", "fe80:0::1%ETH7", 22),
+        ("BERLIN.example.org", "Berlin.Example.org", 22),
+        ("berlin.example.org", "berlin.example.org.", 22),
+        ("fd51:*", "fd51:0::2", 22),
+    ] {
+        let host = Host { name: connected, port, alias: None };
+        let lines = format!("* {key}\n@revoked {revoked} {key}\n");
+        let verdict = check(&lines, host, 1);
+        assert_eq!(verdict, Verdict::Revoked { location: at(FILE, 2) }, "{revoked} {connected} {port}");
+    }
+    for (revoked, connected, port) in [
+        ("fd51::3", "fd51:0::2", 22),
+        ("[fd51::2]:2223", "fd51::2", 2222),
+        ("fe80::1%eth8", "fe80::1%eth7", 22),
+        ("*,!fd51:0::2", "fd51::2", 22),
+        ("192.0.2.2", "::ffff:192.0.2.1", 22),
+    ] {
+        let host = Host { name: connected, port, alias: None };
+        let verdict = check(&format!("@revoked {revoked} {key}\n* {key}\n"), host, 1);
+        assert_eq!(verdict, found(2), "{revoked} {connected} {port}");
+    }
+}
+
+#[test]
+fn s6_addresses_are_stored_in_one_form_and_found_in_any() {
+    let salt = [0x5a; 20];
+    for salt in [None, Some(&salt)] {
+        for (stored, looked_up) in [
+            ("fd51:0::2", "FD51::2"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("127.1", "127.0.0.1"),
+            ("FE80:0::1%eth7", "fe80::1%eth7"),
+            ("0xc0000201", "192.0.2.1"),
+        ] {
+            for port in [22, 2222] {
+                let line = line(&Host { name: stored, port, alias: None }, &key(1), salt).unwrap();
+                let host = Host { name: looked_up, port, alias: None };
+                assert_eq!(check(&line, host, 1), found(1), "{line}");
+                assert!(matches!(check(&line, host, 2), Verdict::Changed { .. }), "{line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn s6_what_ssh_has_stored_under_a_name_of_its_own_is_found() {
+    // ssh stores an alias as it is typed, and a mapped address with its prefix.
+    let hashed = |name: &str| format!("{} {}", super::entry::hashed_name(&[1; 20], name), text(1));
+    let alias = Host { name: "berlin", port: 2222, alias: Some("Lab-Berlin") };
+    assert_eq!(check(&hashed("Lab-Berlin"), alias, 1), found(1));
+    let mapped = Host { name: "::FFFF:192.0.2.1", port: 2222, alias: None };
+    assert_eq!(check(&hashed("[::ffff:192.0.2.1]:2222"), mapped, 1), found(1));
+}
+
+#[test]
+fn t5_a_file_that_got_another_key_meanwhile_is_not_added_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("known_hosts");
+    for before in [
+        format!("berlin.example.org {}\n", text(2)),
+        format!("*.example.org {}\n", text(2)),
+        format!("@revoked * {}\n", text(1)),
+        format!("{} {}\n", super::entry::hashed_name(&[1; 20], "berlin.example.org"), text(2)),
+    ] {
+        fs::write(&file, &before).unwrap();
+        let error = append(&file, &BERLIN, &key(1), false).unwrap_err();
+        assert!(matches!(error, AppendError::Contradicted { .. }), "{before}: {error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), before);
+    }
+}
+
+#[test]
+fn t5_what_keeps_nothing_is_no_file() {
+    for path in ["/dev/null", "/dev/full", "/dev/zero"] {
+        let error = append(Path::new(path), &BERLIN, &key(1), false).unwrap_err();
+        assert!(matches!(error, AppendError::NotAFile { .. }), "{path}: {error}");
+    }
+}
+
+#[test]
+fn t5_only_a_file_that_is_not_there_says_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let plain = directory.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    let looped = directory.path().join("looped");
+    std::os::unix::fs::symlink(&looped, &looped).unwrap();
+    let dangling = directory.path().join("dangling");
+    std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+    let long = directory.path().join("n".repeat(300));
+    for (path, readable) in [
+        (directory.path().join("missing"), true),
+        (dangling, true),
+        (Path::new("/dev/null").to_owned(), true),
+        (plain.clone(), true),
+        (directory.path().to_owned(), false),
+        (plain.join("below-a-file"), false),
+        (looped, false),
+        (long, false),
+        (Path::new("/dev/zero").to_owned(), false),
+        (Path::new("/proc/self/mem").to_owned(), false),
+    ] {
+        let known = KnownHosts::read([&path]);
+        assert_eq!(known.unreadable().is_none(), readable, "{}", path.display());
+    }
+}

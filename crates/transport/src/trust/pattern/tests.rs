@@ -1,6 +1,11 @@
 use proptest::prelude::*;
 
-use super::{matches, matches_host_list};
+use super::matches;
+
+fn matches_host_list(host: &str, list: &str) -> bool {
+    let list: Vec<String> = list.to_ascii_lowercase().split(',').map(str::to_owned).collect();
+    super::matches_host_list(&[host.to_owned()], &list)
+}
 
 #[test]
 fn wildcards() {
