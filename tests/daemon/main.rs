@@ -23,3 +23,4 @@ mod reload;
 mod sites;
 mod startup;
 mod usage;
+mod waits;

@@ -12,7 +12,7 @@ use tapline_transport::tunnel::NativePolicy;
 
 use crate::cli::{ConnectArgs, DEFAULT_STATE_DIR};
 use crate::client_options::{self, ClientOptionsError};
-use crate::daemon::{self, DaemonError, LinkSpec, Persistence, Plan};
+use crate::daemon::{self, DaemonError, LinkSpec, Persistence, Plan, WantedLink};
 use crate::ssh_options::{SshFiles, SshOptionsError};
 
 /// Without a word from the server for this long it is asked for one, unless the user says otherwise: a link that is
@@ -90,7 +90,7 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
     Ok(Plan {
         state_dir,
         bridges,
-        links: vec![LinkSpec {
+        links: vec![WantedLink::Resolved(Box::new(LinkSpec {
             name: args.destination,
             source: None,
             options,
@@ -105,7 +105,7 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
             interface,
             persistence: if args.once { Persistence::Never } else { Persistence::OnceEstablished },
             prompter: Arc::new(Terminal::default()),
-        }],
+        }))],
         server: None,
     })
 }

@@ -36,6 +36,8 @@ pub enum LinkEvent {
     Lost(Severity),
     /// The time of [`State::Waiting`] has come.
     Timer,
+    /// A sign that trying may help before that: a network interface has come up, a key was changed, somebody asks.
+    Nudge,
     /// It is no longer wanted.
     Stop,
 }
@@ -94,6 +96,10 @@ impl LinkLife {
             }
             (State::Waiting { until }, LinkEvent::Timer) if now < until => LinkAction::SetTimer(until),
             (State::Waiting { .. }, LinkEvent::Timer | LinkEvent::Start) => self.connect(),
+            (State::Waiting { .. }, LinkEvent::Nudge) => {
+                self.failures = 0;
+                self.connect()
+            }
             (State::Connecting, LinkEvent::Established) => {
                 self.state = State::Up { since: now };
                 LinkAction::Wait
@@ -115,7 +121,10 @@ impl LinkLife {
             }
             // Late news of an attempt or a timer that no longer counts.
             (State::Down, _)
-            | (State::Connecting | State::Up { .. }, LinkEvent::Start | LinkEvent::Timer)
+            | (
+                State::Connecting | State::Up { .. },
+                LinkEvent::Start | LinkEvent::Timer | LinkEvent::Nudge,
+            )
             | (State::Up { .. }, LinkEvent::Established)
             | (State::Waiting { .. }, LinkEvent::Established | LinkEvent::Lost(_)) => LinkAction::Wait,
         }

@@ -10,7 +10,8 @@ use tapline_config::{Accept, Server};
 use tapline_control::InterfaceName;
 use tapline_device::Unit;
 use tapline_transport::server::{
-    DeviceRefused, DeviceRequest, Event, OpenedTunnel, Options, Peer, ServerHandle, SessionId, TunnelEnd,
+    BindError, DeviceRefused, DeviceRequest, Event, ListenAddresses, OpenedTunnel, Options, Peer,
+    ServerHandle, SessionId, TunnelEnd,
 };
 use tapline_transport::tunnel::Lease;
 use tokio::sync::{mpsc, oneshot};
@@ -30,6 +31,7 @@ const HANDOVER: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct AcceptingServer {
     orders: mpsc::UnboundedSender<Order>,
+    listen: ListenAddresses,
     task: JoinHandle<()>,
 }
 
@@ -69,11 +71,15 @@ struct Known {
 }
 
 impl AcceptingServer {
-    /// Starts to accept links.
-    pub(crate) fn start(config: &Server, network: NetworkHandle) -> Result<Self, ServerError> {
+    /// Starts to accept links on those addresses that can be had; also tells why others cannot.
+    pub(crate) fn start(
+        config: &Server,
+        network: NetworkHandle,
+    ) -> Result<(Self, Vec<BindError>), ServerError> {
         let (requests, device_requests) = mpsc::channel(16);
         let (events, news) = mpsc::unbounded_channel();
-        let server = super::server::start(config, requests, events)?;
+        let (server, missing) = super::server::start(config, requests, events)?;
+        let listen = server.listen_addresses();
         let (orders, ordered) = mpsc::unbounded_channel();
         let acceptance = Acceptance {
             network,
@@ -83,11 +89,16 @@ impl AcceptingServer {
             unnamed: Vec::new(),
             up: BTreeMap::new(),
         };
-        Ok(Self { orders, task: tokio::spawn(acceptance.run(device_requests, news, ordered)) })
+        let task = tokio::spawn(acceptance.run(device_requests, news, ordered));
+        Ok((Self { orders, listen, task }, missing))
     }
 
-    /// Other rules for who may log in and what becomes of it; sessions that are unaffected stay. The addresses to listen
-    /// on must be the same.
+    /// As [`ListenAddresses::change_to`].
+    pub(crate) async fn listen(&self, config: &Server) -> Vec<BindError> {
+        self.listen.change_to(config.listen.clone()).await
+    }
+
+    /// Other rules for who may log in and what becomes of it; sessions that are unaffected stay.
     pub(crate) async fn reload(&self, config: &Server) -> Result<(), ServerError> {
         let options = Box::new(super::server::options(config)?);
         let (done, answer) = oneshot::channel();
@@ -178,7 +189,8 @@ impl Acceptance {
 
     /// As with sshd: a plain device, left to the administrator's own scripts, gone with the session.
     fn lease_to_unnamed(&mut self, request: &DeviceRequest) -> Result<Lease, DeviceRefused> {
-        if let Some(kept) = self.unnamed.iter_mut().find(|kept| kept.is_joined_by(request)) {
+        let joined = |kept: &&mut Kept| kept.is_there() && kept.is_joined_by(request);
+        if let Some(kept) = self.unnamed.iter_mut().find(joined) {
             return lend(&self.server, kept, request);
         }
         let mut kept = Kept::open(request, request.unit)?;
@@ -202,6 +214,10 @@ impl Acceptance {
         name: &str,
         request: &DeviceRequest,
     ) -> Result<Option<Lease>, DeviceRefused> {
+        if self.known.get(name).is_some_and(|known| !known.kept.is_there()) {
+            info!(peer = name, "its device was deleted; it is made anew");
+            self.forget(name);
+        }
         let Some(known) = self.known.get_mut(name) else { return Ok(None) };
         if !known.kept.is_joined_by(request) {
             if !known.kept.is_home() {
@@ -216,8 +232,7 @@ impl Acceptance {
                 }
             }
             if !known.kept.fits(request) {
-                self.network.forget(known.interface.clone());
-                self.known.remove(name);
+                self.forget(name);
                 return Ok(None);
             }
             known.kept.begin_anew(request);
@@ -300,6 +315,12 @@ impl Acceptance {
             self.up.remove(device);
         }
         info!(peer = peer.name, device, "down: {reason}");
+    }
+
+    fn forget(&mut self, name: &str) {
+        if let Some(known) = self.known.remove(name) {
+            self.network.forget(known.interface);
+        }
     }
 
     fn forget_unused(&mut self) {

@@ -11,7 +11,7 @@ use tapline_device::Device;
 use tapline_transport::client::{self, Ended, Prompter};
 use tapline_transport::link::{LinkAction, LinkEvent, LinkLife, Severity};
 use tapline_transport::tunnel::{Counters, Event, Lease, NativePolicy, OpenTunnelError, TunnelRequest};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::sleep_until;
 use tracing::{Instrument, error_span, info, warn};
 
@@ -54,12 +54,13 @@ pub(crate) enum LinkNews {
 pub(crate) struct LinkHandle {
     name: String,
     threads: Vec<ConnectionThread>,
+    nudges: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct ConnectionThread {
     stop: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Option<Box<dyn Device>>>,
 }
 
 /// One SSH connection of a link, on its thread.
@@ -70,6 +71,8 @@ struct Connection {
     persistence: Persistence,
     prompter: Arc<dyn Prompter>,
     place: Place,
+    /// Something has changed for the better, perhaps.
+    nudges: Arc<Notify>,
 }
 
 /// Why an attempt failed, or a connection broke.
@@ -87,6 +90,7 @@ impl LinkHandle {
     ) -> std::io::Result<Self> {
         let LinkPlan { name, options, devices, remote_unit, native, persistence } = plan;
         let mut threads = Vec::new();
+        let nudges = Arc::new(Notify::new());
         for (place, device) in Connections::places(&name, devices.len(), news)?.into_iter().zip(devices) {
             let connection = Connection {
                 options: options.clone(),
@@ -95,38 +99,53 @@ impl LinkHandle {
                 persistence,
                 prompter: Arc::clone(&prompter),
                 place,
+                nudges: Arc::clone(&nudges),
             };
             let (stop, stopped) = oneshot::channel();
             let runtime = tapline_transport::session_runtime()?;
             let span = error_span!("link", name, connection = connection.place.number_of_several());
             let thread = thread::Builder::new().name(format!("link {name}")).spawn(move || {
-                runtime.block_on(connection.run(device, stopped).instrument(span));
+                let device = runtime.block_on(connection.run(device, stopped).instrument(span));
                 // A question at the terminal that nobody answers must not hold up the end.
                 runtime.shutdown_background();
+                device
             })?;
             threads.push(ConnectionThread { stop, thread });
         }
-        Ok(Self { name, threads })
+        Ok(Self { name, threads, nudges })
     }
 
-    /// Ends sessions and threads; the devices go with them.
-    pub(crate) async fn stop(self) {
+    /// Ends the wait for the next attempt.
+    pub(crate) fn nudge(&self) {
+        self.nudges.notify_waiters();
+    }
+
+    /// Ends sessions and threads, and returns the devices.
+    pub(crate) async fn stop(self) -> Vec<Box<dyn Device>> {
         let mut ending = Vec::new();
         for ConnectionThread { stop, thread } in self.threads {
             // The thread may have given up already.
             let _ = stop.send(());
             ending.push(tokio::task::spawn_blocking(move || thread.join()));
         }
+        let mut devices = Vec::new();
         for joined in ending {
-            if !matches!(joined.await, Ok(Ok(()))) {
-                warn!(link = self.name, "a thread of the link ended with a panic");
+            match joined.await {
+                Ok(Ok(device)) => devices.extend(device),
+                _ => warn!(link = self.name, "a thread of the link ended with a panic"),
             }
         }
+        devices
     }
 }
 
 impl Connection {
-    async fn run(self, mut device: Box<dyn Device>, mut stopped: oneshot::Receiver<()>) {
+    /// Returns the device, which is nobody's then.
+    async fn run(
+        self,
+        mut device: Box<dyn Device>,
+        mut stopped: oneshot::Receiver<()>,
+    ) -> Option<Box<dyn Device>> {
         let counters = Arc::new(Counters::default());
         let mut life = LinkLife::default();
         let mut action = life.handle(LinkEvent::Start, Instant::now(), 0.0);
@@ -137,7 +156,7 @@ impl Connection {
                 LinkAction::Connect => {
                     let turn = tokio::select! {
                         turn = self.place.turn() => turn,
-                        _ = &mut stopped => return,
+                        _ = &mut stopped => return Some(device),
                     };
                     let (home, mut returning) = mpsc::unbounded_channel();
                     let request = TunnelRequest {
@@ -155,18 +174,20 @@ impl Connection {
                         })
                         .await;
                     let Some(returned) = returning.recv().await else {
-                        return self.place.tell(LinkNews::Ended("the device got lost".to_owned()));
+                        self.place.tell(LinkNews::Ended("the device got lost".to_owned()));
+                        return None;
                     };
                     device = returned;
                     pull_carrier(&mut *device);
-                    let Some(Broken { why, severity }) = broken else { return };
+                    let Some(Broken { why, severity }) = broken else { return Some(device) };
                     let gives_up = match self.persistence {
                         Persistence::Always => false,
                         Persistence::OnceEstablished => !was_up,
                         Persistence::Never => true,
                     };
                     if gives_up {
-                        return self.place.tell(LinkNews::Ended(why));
+                        self.place.tell(LinkNews::Ended(why));
+                        return Some(device);
                     }
                     warn!("{why}");
                     LinkEvent::Lost(severity)
@@ -178,10 +199,11 @@ impl Connection {
                     );
                     tokio::select! {
                         () = sleep_until(until.into()) => LinkEvent::Timer,
-                        _ = &mut stopped => return,
+                        () = self.nudges.notified() => LinkEvent::Nudge,
+                        _ = &mut stopped => return Some(device),
                     }
                 }
-                LinkAction::Wait | LinkAction::Disconnect => return,
+                LinkAction::Wait | LinkAction::Disconnect => return Some(device),
             };
             action = life.handle(event, Instant::now(), jitter());
         }

@@ -1,16 +1,26 @@
 //! The keeper of the kernel's network state: the one place of the process that changes it.
 
-use std::collections::BTreeMap;
+mod waits;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use tapline_control::{Controller, Desired, Interface, InterfaceName, Journal, Outcome};
+use tapline_control::{
+    Controller, Desired, Interface, InterfaceName, Journal, LinkEvent, LinkEvents, Outcome, ReconcileError,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use super::retry::Retry;
+use waits::Waits;
+
 /// Duplicate address detection takes the kernel up to two seconds (RFC 4862); then a failure is known.
 const SETTLED: Duration = Duration::from_secs(3);
+
+/// The kernel tells of one change in several messages; they are answered together.
+const TOGETHER: Duration = Duration::from_millis(50);
 
 /// Asks the keeper for changes; cheap to clone and usable on any runtime.
 #[derive(Debug, Clone)]
@@ -26,6 +36,19 @@ pub(crate) struct NetworkKeeper {
     /// Interfaces of accepted links, which come and go.
     accepted: BTreeMap<InterfaceName, Interface>,
     requests: mpsc::UnboundedReceiver<Request>,
+    events: LinkEvents,
+    news: mpsc::UnboundedSender<NetworkNews>,
+    waits: Waits,
+    retry: Retry,
+}
+
+/// What others did to the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NetworkNews {
+    /// An interface that is wanted was deleted. One of this name may be there again, with another number.
+    Gone { interface: InterfaceName, index: u32 },
+    /// An interface of this host, none of ours, has come up.
+    Up(InterfaceName),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +58,11 @@ pub(crate) enum NetworkError {
     #[error("no netlink socket: {0}; is this a Linux kernel with CONFIG_NETLINK?")]
     Netlink(#[from] std::io::Error),
     #[error("{0}")]
+    Events(#[from] tapline_control::EventsError),
+    #[error("{0}")]
     Privilege(#[from] tapline_control::MissingPrivilege),
     #[error("{0}")]
-    Reconcile(#[from] tapline_control::ReconcileError),
+    Reconcile(#[from] ReconcileError),
     #[error("cannot remove all that was added: {0}; start and stop the daemon again to retry")]
     Remove(#[from] tapline_control::RemoveError),
     #[error("the network keeper has ended")]
@@ -71,12 +96,25 @@ type Reply = oneshot::Sender<Result<(), NetworkError>>;
 
 impl NetworkKeeper {
     /// Takes over the network namespace of the calling thread, with what an earlier run left behind in `state`.
-    pub(crate) async fn new(state: &Path) -> Result<(Self, NetworkHandle), NetworkError> {
+    pub(crate) async fn new(
+        state: &Path,
+    ) -> Result<(Self, NetworkHandle, mpsc::UnboundedReceiver<NetworkNews>), NetworkError> {
         let journal = Journal::open(state.join("network.json"))?;
         let controller = Controller::new(journal)?.with_dad_deadline(Duration::ZERO);
+        let events = controller.link_events().await?;
         let (sender, requests) = mpsc::unbounded_channel();
-        let keeper = Self { controller, configured: Desired::default(), accepted: BTreeMap::new(), requests };
-        Ok((keeper, NetworkHandle { requests: sender }))
+        let (news, told) = mpsc::unbounded_channel();
+        let keeper = Self {
+            controller,
+            configured: Desired::default(),
+            accepted: BTreeMap::new(),
+            requests,
+            events,
+            news,
+            waits: Waits::default(),
+            retry: Retry::default(),
+        };
+        Ok((keeper, NetworkHandle { requests: sender }, told))
     }
 
     pub(crate) async fn run(mut self) {
@@ -88,11 +126,22 @@ impl NetworkKeeper {
                     None => std::future::pending().await,
                 }
             };
+            let retry = self.retry;
             let request = tokio::select! {
                 request = self.requests.recv() => request,
                 () = timer => {
                     settle = None;
                     self.report_duplicates().await;
+                    continue;
+                }
+                event = self.events.next() => {
+                    self.hear(event).await;
+                    continue;
+                }
+                () = retry.due() => {
+                    if let Err(error) = self.reconcile().await {
+                        warn!("{error}");
+                    }
                     continue;
                 }
             };
@@ -134,12 +183,41 @@ impl NetworkKeeper {
         }
     }
 
+    /// Brings about what can be had. What cannot is said and tried again, and the rest does without it.
     async fn reconcile(&mut self) -> Result<(), NetworkError> {
-        let outcome = self.controller.reconcile(&self.wanted()).await?;
-        for change in &outcome.changes {
-            info!("network: {change}");
+        let (result, waits) = self.reach().await;
+        if let Ok(outcome) = &result {
+            for change in &outcome.changes {
+                info!("network: {change}");
+            }
         }
-        Ok(())
+        for reason in waits.reasons().difference(self.waits.reasons()) {
+            warn!("network: {reason}; waiting for it, the rest goes on");
+        }
+        let unfinished = result.is_err() || !waits.reasons().is_empty();
+        self.retry.waits(unfinished, Instant::now().into_std());
+        self.waits = waits;
+        Ok(result.map(drop)?)
+    }
+
+    /// Leaves out one part after the other until the rest succeeds.
+    async fn reach(&mut self) -> (Result<Outcome, ReconcileError>, Waits) {
+        let wanted = self.wanted();
+        let mut asked = wanted.clone();
+        for interface in asked.interfaces.values_mut() {
+            interface.required = false;
+        }
+        let mut waits = Waits::default();
+        loop {
+            match self.controller.reconcile(&waits.trim(asked.clone())).await {
+                Ok(outcome) => {
+                    waits.miss(outcome.missing.iter().filter(|name| is_waited_for(&wanted, name)));
+                    return (Ok(outcome), waits);
+                }
+                Err(error) if waits.set_aside(&error) => {}
+                Err(error) => return (Err(error), waits),
+            }
+        }
     }
 
     fn wanted(&self) -> Desired {
@@ -149,16 +227,70 @@ impl NetworkKeeper {
     }
 
     async fn report_duplicates(&mut self) {
-        match self.controller.reconcile(&self.wanted()).await.map(Outcome::check) {
+        match self.reach().await.0.map(Outcome::check) {
             Ok(Ok(_)) => {}
             Ok(Err(duplicates)) => warn!("{duplicates}"),
             Err(error) => warn!("{error}"),
         }
     }
+
+    async fn hear(&mut self, event: Result<LinkEvent, tapline_control::EventsError>) {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                warn!("{error}");
+                match self.controller.link_events().await {
+                    Ok(events) => self.events = events,
+                    // Not at once again, or a lasting error would fill the log.
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                }
+                return;
+            }
+        };
+        let wanted = names(&self.wanted());
+        let news = match event {
+            LinkEvent::New { interface, .. } if wanted.contains(&interface) => {
+                self.retry.hurry((Instant::now() + TOGETHER).into_std());
+                return;
+            }
+            // One that has another name now is still there, and so is what was done to it.
+            LinkEvent::Gone { interface, index } if wanted.contains(&interface) => {
+                if self.controller.observe().await.is_ok_and(|now| now.by_index(index).is_some()) {
+                    return;
+                }
+                self.retry.hurry((Instant::now() + TOGETHER).into_std());
+                NetworkNews::Gone { interface, index }
+            }
+            LinkEvent::New { interface, up: true, .. } | LinkEvent::Up { interface, .. }
+                if !wanted.contains(&interface) =>
+            {
+                NetworkNews::Up(interface)
+            }
+            LinkEvent::New { .. }
+            | LinkEvent::Up { .. }
+            | LinkEvent::Down { .. }
+            | LinkEvent::Gone { .. } => {
+                return;
+            }
+        };
+        let _ = self.news.send(news);
+    }
+}
+
+/// Interfaces and bridges, and bridges that others have to make.
+fn names(wanted: &Desired) -> BTreeSet<InterfaceName> {
+    let bridges = wanted.interfaces.values().filter_map(|interface| interface.bridge.as_ref());
+    wanted.interfaces.keys().chain(wanted.bridges.keys()).chain(bridges).cloned().collect()
+}
+
+/// Our own devices are made by those who need them; a port or a bridge that others make is waited for.
+fn is_waited_for(wanted: &Desired, missing: &InterfaceName) -> bool {
+    wanted.interfaces.get(missing).is_none_or(|interface| interface.required)
 }
 
 impl NetworkHandle {
-    /// Sets an interface up, with everything else that is wanted. An error leaves the state as it was.
+    /// Sets an interface up, with everything else that is wanted. What cannot be had of it is said, and waited for. An
+    /// error leaves the state as it was.
     pub(crate) async fn configure(
         &self,
         name: InterfaceName,
@@ -177,8 +309,8 @@ impl NetworkHandle {
         let _ = self.requests.send(Request::Settle);
     }
 
-    /// From now on these bridges and interfaces are wanted, besides those of accepted links. An error leaves the
-    /// state as it was.
+    /// From now on these bridges and interfaces are wanted, besides those of accepted links. What cannot be had of it is
+    /// said, and waited for. An error leaves the state as it was.
     pub(crate) async fn replace(&self, desired: Desired) -> Result<(), NetworkError> {
         self.ask(|reply| Request::Replace { configured: Box::new(desired), reply }).await
     }

@@ -17,8 +17,6 @@ pub(crate) enum ServerError {
     #[error(transparent)]
     HostKey(#[from] HostKeyError),
     #[error(transparent)]
-    Bind(#[from] BindError),
-    #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("accept: {name}: {error}; paste the line of the peer's .pub file")]
     AcceptedKey { name: String, error: String },
@@ -28,15 +26,16 @@ pub(crate) enum ServerError {
     Home(String),
 }
 
-/// Binds, loads or creates the host keys, and serves. Events of sessions go to `events`.
+/// Loads or creates the host keys, binds what can be bound, and serves; also tells why other addresses cannot be had.
+/// Events of sessions go to `events`.
 pub(crate) fn start(
     config: &config::Server,
     requests: mpsc::Sender<DeviceRequest>,
     events: mpsc::UnboundedSender<ssh::Event>,
-) -> Result<ServerHandle, ServerError> {
+) -> Result<(ServerHandle, Vec<BindError>), ServerError> {
     let options = options(config)?;
-    let listener = Listener::bind(&config.listen)?;
-    Ok(ssh::serve(listener, options, requests, events)?)
+    let (listener, missing) = Listener::bind_available(&config.listen);
+    Ok((ssh::serve(listener, options, requests, events)?, missing))
 }
 
 /// Reads host keys, and creates those that are missing.

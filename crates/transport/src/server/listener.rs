@@ -11,8 +11,16 @@ const BACKLOG: i32 = 128;
 /// Bound and listening; connections wait until [`super::serve`] takes them.
 #[derive(Debug)]
 pub struct Listener {
-    pub(super) sockets: Vec<TcpListener>,
-    addresses: Vec<SocketAddr>,
+    pub(super) sockets: Vec<Listening>,
+}
+
+/// One socket that listens.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// As it was asked for, with port 0 where the kernel was to choose.
+    pub(super) asked: SocketAddr,
+    pub(super) bound: SocketAddr,
+    pub(super) socket: TcpListener,
 }
 
 /// Why an address cannot be listened on.
@@ -39,19 +47,43 @@ impl Listener {
         if addresses.is_empty() {
             return Err(BindError::None);
         }
-        let mut listener = Self { sockets: Vec::new(), addresses: Vec::new() };
-        for &address in addresses {
-            let (socket, bound) = listen(address).map_err(|source| explain(address, source))?;
-            listener.sockets.push(socket);
-            listener.addresses.push(bound);
+        match Self::bind_available(addresses) {
+            (listener, missing) if missing.is_empty() => Ok(listener),
+            (_, missing) => Err(missing.into_iter().next().unwrap_or(BindError::None)),
         }
-        Ok(listener)
+    }
+
+    /// Binds the addresses that can be had now, perhaps none, and tells why the others cannot.
+    /// [`super::ListenAddresses::change_to`] tries them again.
+    pub fn bind_available(addresses: &[SocketAddr]) -> (Self, Vec<BindError>) {
+        let mut listener = Self { sockets: Vec::new() };
+        let mut missing = Vec::new();
+        for &address in addresses {
+            match Listening::on(address) {
+                Ok(socket) => listener.sockets.push(socket),
+                Err(error) => missing.push(error),
+            }
+        }
+        (listener, missing)
     }
 
     /// The addresses as bound, with the kernel's choice of a port for port 0.
-    pub fn local_addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(|socket| socket.bound).collect()
     }
+}
+
+impl Listening {
+    pub(super) fn on(address: SocketAddr) -> Result<Self, BindError> {
+        let (socket, bound) = listen(address).map_err(|source| explain(address, source))?;
+        Ok(Self { asked: address, bound, socket })
+    }
+}
+
+/// Whether two sockets cannot listen on both, because one is the other or covers it.
+pub(super) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let wild = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && (wild || one.ip() == other.ip())
 }
 
 fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {

@@ -34,7 +34,7 @@ use crate::tunnel::{ClosedReason, Counters, Dialect, Lease};
 pub use host_key::{HostKeyError, create_host_key, load_host_certificate, load_host_key};
 pub use listener::{BindError, Listener};
 pub use options::{AcceptedKey, ClientAlive, MaxStartups, Options, Penalties, PermitTunnel, RekeyLimit};
-pub use reception::{ServeError, ServerHandle, serve};
+pub use reception::{ListenAddresses, ServeError, ServerHandle, serve};
 
 /// One SSH connection of a server, for as long as the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::task::Poll;
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::authentication::Authentication;
 use super::connection::{Connection, Order, Report};
 use super::gate::{Conduct, Gate, Limits, Refused, Ticket};
+use super::listener::{BindError, Listening, overlap};
 use super::log::Limiter;
 use super::{DeviceRequest, Event, Listener, Options, SessionId, algorithms};
 
@@ -51,6 +53,12 @@ pub struct ServerHandle {
     thread: JoinHandle<()>,
 }
 
+/// Changes the addresses that a running server listens on. It does not keep the server running.
+#[derive(Debug, Clone)]
+pub struct ListenAddresses {
+    commands: mpsc::UnboundedSender<Command>,
+}
+
 /// Why a server cannot be started, or not with these options.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -66,6 +74,7 @@ pub enum ServeError {
 enum Command {
     Disconnect(SessionId, String),
     Reload(Box<Options>),
+    Listen(Vec<SocketAddr>, oneshot::Sender<Vec<BindError>>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -93,7 +102,7 @@ pub fn serve(
         events,
         strangers: Arc::new(Limiter::new(STRANGERS_LINES, STRANGERS_PERIOD)),
     });
-    let addresses = listener.local_addresses().to_vec();
+    let addresses = listener.local_addresses();
     let (commands_sender, commands) = mpsc::unbounded_channel();
     let (reports_sender, reports) = mpsc::unbounded_channel();
     let reception =
@@ -127,6 +136,11 @@ impl ServerHandle {
         Ok(())
     }
 
+    /// What changes the addresses that are listened on.
+    pub fn listen_addresses(&self) -> ListenAddresses {
+        ListenAddresses { commands: self.commands.clone() }
+    }
+
     /// Accepts nothing more, ends every session with a message to its client, and waits until they are over and their
     /// devices home: six seconds at most. Not cancel safe in that the server then goes on ending without being waited
     /// for.
@@ -137,6 +151,19 @@ impl ServerHandle {
         }
         // It has nothing left to do but to return.
         let _ = self.thread.join();
+    }
+}
+
+impl ListenAddresses {
+    /// Listens on these addresses from now on. Those that are listened on already stay as they are, and no session ends.
+    /// What is no longer wanted is given up once all that is wanted is there; until then it stays.
+    ///
+    /// Returns why addresses cannot be had; call it again to try those again. Cancel safe.
+    pub async fn change_to(&self, addresses: Vec<SocketAddr>) -> Vec<BindError> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.commands.send(Command::Listen(addresses, reply));
+        // A server that has ended listens on nothing, and says so elsewhere.
+        answer.await.unwrap_or_default()
     }
 }
 
@@ -178,15 +205,7 @@ impl Reception {
         mut reports: mpsc::UnboundedReceiver<Report>,
     ) {
         let mut sockets = Vec::new();
-        for socket in listener.sockets {
-            match TcpListener::from_std(socket) {
-                Ok(socket) => sockets.push(socket),
-                Err(error) => tracing::error!(%error, "cannot listen; restart the server"),
-            }
-        }
-        for address in listener_addresses(&sockets) {
-            tracing::info!("Server listening on {} port {}.", address.ip(), address.port());
-        }
+        sockets.extend(listener.sockets.into_iter().filter_map(Socket::open));
         let mut turn = 0;
         let done = loop {
             tokio::select! {
@@ -194,6 +213,9 @@ impl Reception {
                 command = commands.recv() => match command {
                     Some(Command::Disconnect(session, reason)) => self.order(session, Order::Disconnect(reason)),
                     Some(Command::Reload(options)) => self.reload(*options),
+                    Some(Command::Listen(addresses, reply)) => {
+                        let _ = reply.send(change_to(&mut sockets, &addresses));
+                    }
                     Some(Command::Shutdown(done)) => break Some(done),
                     None => break None,
                 },
@@ -323,17 +345,81 @@ impl Reception {
     }
 }
 
-fn listener_addresses(sockets: &[TcpListener]) -> impl Iterator<Item = SocketAddr> {
-    sockets.iter().filter_map(|socket| socket.local_addr().ok())
+/// A socket whose connections are accepted.
+#[derive(Debug)]
+struct Socket {
+    asked: SocketAddr,
+    socket: TcpListener,
+}
+
+impl Socket {
+    fn open(listening: Listening) -> Option<Self> {
+        let Listening { asked, bound, socket } = listening;
+        match TcpListener::from_std(socket) {
+            Ok(socket) => {
+                tracing::info!("Server listening on {} port {}.", bound.ip(), bound.port());
+                Some(Self { asked, socket })
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot listen; restart the server");
+                None
+            }
+        }
+    }
+
+    fn close(self) {
+        tracing::info!("no longer listening on {} port {}", self.asked.ip(), self.asked.port());
+    }
+}
+
+/// Binds what is new before it gives anything up. A socket that covers a new one, or is covered, has to go first; it
+/// comes back if the new one cannot be had.
+fn change_to(sockets: &mut Vec<Socket>, addresses: &[SocketAddr]) -> Vec<BindError> {
+    let mut missing = Vec::new();
+    for &address in addresses {
+        if sockets.iter().any(|socket| socket.asked == address) {
+            continue;
+        }
+        match Listening::on(address) {
+            Ok(listening) => sockets.extend(Socket::open(listening)),
+            Err(error) => missing.extend(take_over(sockets, addresses, address).err().map(|()| error)),
+        }
+    }
+    if missing.is_empty() {
+        let (stay, go) = mem::take(sockets).into_iter().partition(|socket| addresses.contains(&socket.asked));
+        *sockets = stay;
+        let go: Vec<Socket> = go;
+        go.into_iter().for_each(Socket::close);
+    }
+    missing
+}
+
+fn take_over(sockets: &mut Vec<Socket>, wanted: &[SocketAddr], address: SocketAddr) -> Result<(), ()> {
+    let in_the_way = |socket: &Socket| !wanted.contains(&socket.asked) && overlap(socket.asked, address);
+    let (go, stay): (Vec<_>, Vec<_>) = mem::take(sockets).into_iter().partition(in_the_way);
+    *sockets = stay;
+    if go.is_empty() {
+        return Err(());
+    }
+    let before: Vec<_> = go.iter().map(|socket| socket.asked).collect();
+    drop(go);
+    let taken = Listening::on(address).ok().and_then(Socket::open);
+    if let Some(socket) = taken {
+        sockets.push(socket);
+        return Ok(());
+    }
+    let back = before.into_iter().filter_map(|asked| Listening::on(asked).ok());
+    sockets.extend(back.filter_map(Socket::open));
+    Err(())
 }
 
 /// The next connection of any socket; each call begins with another, so that none waits for good behind a busy one.
-async fn accept(sockets: &[TcpListener], turn: &mut usize) -> io::Result<(AsyncStream, SocketAddr)> {
+async fn accept(sockets: &[Socket], turn: &mut usize) -> io::Result<(AsyncStream, SocketAddr)> {
     poll_fn(|cx| {
         *turn = turn.wrapping_add(1);
         let first = turn.checked_rem(sockets.len()).unwrap_or(0);
         let (before, after) = sockets.split_at(first);
-        for socket in after.iter().chain(before) {
+        for Socket { socket, .. } in after.iter().chain(before) {
             if let Poll::Ready(accepted) = socket.poll_accept(cx) {
                 return Poll::Ready(accepted);
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use nix::net::if_::if_nametoindex;
 use tapline_device::{CarrierSwitch, Device, MultiQueue, OffloadPolicy, OpenRequest, Unit};
 use tapline_frame::Mode;
 use tapline_frame::records::{BundleId, MAX_CHANNELS};
@@ -18,6 +19,8 @@ const MAX_LENT: usize = 2 * MAX_CHANNELS as usize;
 /// A device that outlives the sessions to which it is lent.
 pub(super) struct Kept {
     name: String,
+    /// The kernel's number of the interface, if it was still there when it was asked for.
+    index: Option<u32>,
     mode: Mode,
     source: Source,
     lent: usize,
@@ -71,12 +74,18 @@ impl Kept {
         let (home, returned) = mpsc::unbounded_channel();
         let claim = Claim::of(request);
         let mode = request.mode;
-        Ok(Self { name, mode, source, lent: 0, home, returned, claim, holders: BTreeMap::new() })
+        let index = if_nametoindex(name.as_str()).ok();
+        Ok(Self { name, index, mode, source, lent: 0, home, returned, claim, holders: BTreeMap::new() })
     }
 
     /// The interface.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether nobody has deleted it.
+    pub(super) fn is_there(&self) -> bool {
+        self.index.is_some() && if_nametoindex(self.name.as_str()).ok() == self.index
     }
 
     /// Whether the request is for one more connection of the link that has the device.
