@@ -15,6 +15,7 @@ fuzz_target!(|bytes: &[u8]| {
         let request = Request {
             offered: Offered::Key(&entry.key),
             user: "root",
+            is_named: true,
             peer: IpAddr::from([192, 0, 2, 1]),
             now: 1_782_864_000,
         };

@@ -141,6 +141,7 @@ fn ipv6_needs_room(node: &Node, report: &mut Report) {
 fn server(node: &Node, keys: Keys<'_>, report: &mut Report) {
     listening(node, report);
     accepting(node, report);
+    naming(node, report);
     let mut seen: HashMap<Vec<u8>, String> = HashMap::new();
     for (name, accept) in entries(node.value("accept")) {
         let Some(peer) = name.text() else { continue };
@@ -189,6 +190,23 @@ fn listening(node: &Node, report: &mut Report) {
         if let Some(wildcard) = wildcard {
             report.error(*at, format!("{wildcard} listens on this address too"), "keep one of the two");
         }
+    }
+}
+
+/// A certificate is for users by name, and peers choose their name: something has to say which names count.
+fn naming(node: &Node, report: &mut Report) {
+    let keys = ["permit-user", "authorized-principals-file"];
+    if keys.iter().any(|key| node.value(key).is_some() || is_misspelt(node, key)) {
+        return;
+    }
+    if let Some(authorities) = node.value("trusted-user-ca-keys")
+        && !(authorities.kind() == "a list" && authorities.items().is_empty())
+    {
+        report.error(
+            authorities.span,
+            "certificates are for users by name, and here any name may log in",
+            "add `permit-user: [NAME, ...]`, or `authorized-principals-file: FILE` with the principals that count",
+        );
     }
 }
 

@@ -44,6 +44,10 @@ section! {
         "authorized-keys-files" => authorized_keys_files: Vec<PathPattern> = pattern("/etc/tapline/authorized_keys"),
         /// Authorities whose user certificates may log in.
         "trusted-user-ca-keys" => trusted_user_ca_keys: OneOrMany<PathPattern> = OneOrMany::none(),
+        /// Principals of which their certificates have to name one; the user's name counts without it.
+        "authorized-principals-file" => authorized_principals_file: Option<PathPattern> = None,
+        /// Keys and certificates that are revoked: a list of `ssh-keygen -k`, or public keys, one a line.
+        "revoked-keys" => revoked_keys: Option<PathPattern> = None,
         /// Names that may log in. Without this key any name may: names carry no Unix identity here.
         "permit-user" => permit_user: Option<Vec<UserName>> = None,
         /// How long a peer may take to log in; 0 sets no limit.

@@ -80,6 +80,37 @@ pub(crate) const EDITS: &[Edit] = &[
         anchor: "pub enum SshId {\n",
         with: "#[derive(Clone)]\npub enum SshId {\n",
     },
+    // Whether a certificate may log in is known before its key has signed anything.
+    Edit {
+        name: "room for the certificate that is offered",
+        file: "server/mod.rs",
+        anchor: "pub struct PublicKeyOffer<'a> {\n",
+        with: "pub struct PublicKeyOffer<'a> {\n\
+               \x20   /// The certificate in which the key is offered.\n\
+               \x20   pub certificate: Option<&'a Certificate>,\n",
+    },
+    Edit {
+        name: "the certificate that is offered with a signature",
+        file: "server/encrypted.rs",
+        anchor: "                        let offer = PublicKeyOffer {\n                            public_key: &pubkey,\n",
+        with: "                        let offer = PublicKeyOffer {\n\
+               \x20                           certificate: match &pk_or_cert {\n\
+               \x20                               PublicKeyOrCertificate::Certificate(certificate) => Some(certificate),\n\
+               \x20                               PublicKeyOrCertificate::PublicKey { .. } => None,\n\
+               \x20                           },\n\
+               \x20                           public_key: &pubkey,\n",
+    },
+    Edit {
+        name: "the certificate that is offered without a signature",
+        file: "server/encrypted.rs",
+        anchor: "                    let offer = PublicKeyOffer {\n                        public_key: &pubkey,\n",
+        with: "                    let offer = PublicKeyOffer {\n\
+               \x20                       certificate: match &pk_or_cert {\n\
+               \x20                           PublicKeyOrCertificate::Certificate(certificate) => Some(certificate),\n\
+               \x20                           PublicKeyOrCertificate::PublicKey { .. } => None,\n\
+               \x20                       },\n\
+               \x20                       public_key: &pubkey,\n",
+    },
     // Tunnel channels have no russh `Channel` behind them.
     Edit {
         name: "a confirmed channel without a Channel is no error",

@@ -179,3 +179,18 @@ fn every_peer_has_a_key_of_its_own() {
         &["5:21: this is the key of `a` too"],
     );
 }
+
+#[test]
+fn t7_certificates_need_names_that_count() {
+    let message = "certificates are for users by name, and here any name may log in";
+    for authorities in ["/etc/tapline/user_ca.pub", "[a, b]", "~/ca"] {
+        let found = mistakes(&server(&format!("trusted-user-ca-keys: {authorities}")));
+        assert_eq!(found, [format!("1:32: {message}")], "{authorities}");
+        for names in ["permit-user: [root]", "authorized-principals-file: /etc/tapline/principals", "permit-user: []"] {
+            assert_mistakes(&server(&format!("trusted-user-ca-keys: {authorities}, {names}")), &[]);
+        }
+    }
+    assert_mistakes(&server("trusted-user-ca-keys: []"), &[]);
+    let found = mistakes(&server("trusted-user-ca-keys: a, permit-users: [root]"));
+    assert_eq!(found, ["1:35: unknown key `permit-users`"]);
+}

@@ -58,6 +58,8 @@ pub(super) fn options(config: &config::Server) -> Result<Options, ServerError> {
     };
     options.authorized_keys_files = paths(&config.authorized_keys_files)?;
     options.trusted_user_ca_keys = paths(&config.trusted_user_ca_keys)?;
+    options.authorized_principals_file = config.authorized_principals_file.as_ref().map(path).transpose()?;
+    options.revoked_keys = config.revoked_keys.as_ref().map(path).transpose()?;
     for (name, accept) in &config.accept {
         let Some(key) = &accept.public_key else { continue };
         let wrong = |error: String| ServerError::AcceptedKey { name: name.to_string(), error };

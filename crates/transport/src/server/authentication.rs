@@ -1,21 +1,21 @@
 //! Whether a client may log in: its key or certificate against what the files say at this moment.
 
-use std::fs;
-use std::io;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use russh_channels::keys::ssh_key::public::KeyData;
 use russh_channels::keys::{Algorithm, HashAlg};
 
 use super::{Options, log::printable};
-use crate::trust::Offered;
 use crate::trust::authorized_keys::{
-    AuthorizedKeys, Decision, Diagnostic, Grant, Refusals, Request, TunnelGrant,
+    AuthorizedKeys, Decision, Diagnostic, Grant, Refusals, Request, TunnelGrant, is_token,
 };
+use crate::trust::revocation::{Revoked, RevokedKeys};
+use crate::trust::strict_file::{self, Distrust};
+use crate::trust::{Location, Offered};
 
 /// Shorter moduli are within reach (NIST SP 800-131A).
 const MIN_RSA_BITS: u32 = 2048;
@@ -44,6 +44,37 @@ pub(super) enum Denial {
     Refused(RefusedLines),
     #[error("no authorized_keys line and no accepted link has this key")]
     Unknown,
+    /// What has not been read could limit the key.
+    #[error("{0}")]
+    Unread(Unread),
+    #[error(
+        "the key's line {0} is gone, and without one nothing limits a key under `accept`: if that is meant, reload the \
+         configuration (SIGHUP)"
+    )]
+    LineGone(Location),
+    #[error(
+        "the key under `accept` is in a security token whose touch cannot be verified; to accept it without, give it a \
+         line with no-touch-required in authorized_keys"
+    )]
+    Touch,
+    #[error(transparent)]
+    Revoked(#[from] Revoked),
+    /// Nothing says which keys are revoked.
+    #[error("{0}; until then nobody is let in")]
+    RevokedKeys(String),
+}
+
+/// A file of authorized keys that ends the reading: neither the files after it nor `accept` let anybody in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unread {
+    #[error("{0}; until then only the lines of files before it let anybody in")]
+    Distrusted(#[from] Distrust),
+    #[error(
+        "{} was there and is gone, and with it the limits of its keys: put it back, empty if no key is to be in it, or \
+         remove it from authorized-keys-files and reload; until then only the lines of files before it let anybody in",
+        .0.display()
+    )]
+    Gone(PathBuf),
 }
 
 /// What the lines about a key say.
@@ -60,98 +91,176 @@ pub(super) struct Login<'a> {
     pub(super) now: SystemTime,
 }
 
-/// Decides, and remembers which bad lines of the files it has told about.
+/// Decides, and remembers what it has seen of the files.
 #[derive(Debug, Default)]
 pub(super) struct Authentication {
-    reported: Mutex<Vec<Report>>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// What has been told of the files as they are.
+    reported: Vec<Report>,
+    /// Files of authorized keys that were there once: only a file that never was has no lines.
+    seen: HashSet<PathBuf>,
+    /// Lines about keys of `accept`, by their fingerprints: whoever is seen without them may have caught a file that is
+    /// being written.
+    lines: HashMap<String, Location>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum Report {
     Line(Diagnostic),
-    Unsafe(String),
+    File(String),
+}
+
+/// What the files say.
+struct Files {
+    keys: AuthorizedKeys,
+    unread: Option<Unread>,
 }
 
 impl Authentication {
-    /// Reads the files now and tells the log which of their lines are refused.
+    /// Reads the files as at a start, and tells the log which of them and of their lines are refused.
     pub(super) fn inspect(&self, options: &Options) {
-        let _ = self.read(options);
-    }
-
-    /// Whether a key or certificate may log in, of which the client has proved possession.
-    pub(super) fn authorize(&self, options: &Options, login: &Login<'_>) -> Result<Credential, Denial> {
-        decide(options, &self.read(options), login)
-    }
-
-    /// Whether to let the client prove possession of a key. It may turn out to be in a certificate, which is seen only
-    /// then, so where there is a trusted authority every key may go on.
-    pub(super) fn may_prove(&self, options: &Options, login: &Login<'_>) -> Result<(), Denial> {
-        let keys = self.read(options);
-        match decide(options, &keys, login) {
-            Err(Denial::Unknown | Denial::Refused(_))
-                if keys.entries().iter().any(|entry| entry.is_authority) =>
-            {
-                Ok(())
-            }
-            other => other.map(drop),
-        }
-    }
-
-    fn read(&self, options: &Options) -> AuthorizedKeys {
-        let mut keys = AuthorizedKeys::new();
+        self.memory().lines.clear();
         let mut reports = Vec::new();
-        for file in &options.authorized_keys_files {
-            match check_file(file) {
-                Ok(()) => keys.read(file),
-                Err(problem) => reports.push(Report::Unsafe(problem)),
+        let files = self.read(options, &mut reports);
+        if let Err(Denial::RevokedKeys(problem)) = revoked_keys(options) {
+            reports.push(Report::File(format!("{problem}; until then nobody is let in")));
+        }
+        for accepted in &options.accept {
+            let key = accepted.key.key_data();
+            if is_token(key) && files.unread.is_none() && files.keys.line_about(key).is_none() {
+                reports.push(Report::File(format!("accept: {}: {}", accepted.name, Denial::Touch)));
             }
         }
-        for file in &options.trusted_user_ca_keys {
-            match check_file(file) {
-                Ok(()) => keys.read_authorities(file),
-                Err(problem) => reports.push(Report::Unsafe(problem)),
-            }
-        }
-        reports.extend(keys.diagnostics().iter().cloned().map(Report::Line));
         self.tell(reports);
-        keys
     }
 
-    /// Each bad line is told once, and again when it has changed.
+    /// Whether a key or certificate may log in, if the client can prove or has proved possession. Unless it may, nothing
+    /// of the answer depends on why not.
+    pub(super) fn authorize(&self, options: &Options, login: &Login<'_>) -> Result<Credential, Denial> {
+        let mut reports = Vec::new();
+        let files = self.read(options, &mut reports);
+        self.tell(reports);
+        let credential = self.decide(options, &files, login)?;
+        // Last, as the list may be long, and strangers are refused already.
+        if let Some(revoked) = revoked_keys(options)? {
+            revoked.check(login.offered)?;
+        }
+        Ok(credential)
+    }
+
+    fn decide(&self, options: &Options, files: &Files, login: &Login<'_>) -> Result<Credential, Denial> {
+        let Login { offered, user, peer, now } = *login;
+        check_user(options, user)?;
+        check_strength(offered.key())?;
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        let is_named = options.permit_users.is_some();
+        let request = Request { offered, user, is_named, peer: peer.to_canonical(), now };
+        let accepted = options.accept.iter().find(|accepted| accepted.key.key_data() == offered.key());
+        let accept = accepted.map(|accepted| accepted.name.clone());
+        match files.keys.authorize(&request) {
+            Decision::Granted(grant) => return Ok(by_file(&grant, accept)),
+            // A line that takes the key back holds for an accepted key as well.
+            Decision::Refused(refusals) if !refusals.0.is_empty() => {
+                return Err(Denial::Refused(RefusedLines(refusals)));
+            }
+            Decision::Refused(_) => {}
+        }
+        if let Some(unread) = &files.unread {
+            return Err(Denial::Unread(unread.clone()));
+        }
+        let (Some(name), Offered::Key(key)) = (accept, offered) else { return Err(Denial::Unknown) };
+        let fingerprint = fingerprint(key);
+        if let Some(line) = self.memory().lines.get(&fingerprint) {
+            return Err(Denial::LineGone(line.clone()));
+        }
+        match is_token(key) {
+            true => Err(Denial::Touch),
+            false => Ok(Credential {
+                name: name.clone(),
+                accept: Some(name),
+                tunnel: TunnelGrant::Free,
+                fingerprint,
+            }),
+        }
+    }
+
+    fn read(&self, options: &Options, reports: &mut Vec<Report>) -> Files {
+        let mut keys = AuthorizedKeys::new();
+        let mut unread = None;
+        for path in &options.authorized_keys_files {
+            match self.read_authorized_keys(path) {
+                Ok(text) => keys.add(path, &text),
+                Err(problem) => {
+                    reports.push(Report::File(problem.to_string()));
+                    unread = Some(problem);
+                    break;
+                }
+            }
+        }
+        // What is missing of these only lets in fewer.
+        for path in &options.trusted_user_ca_keys {
+            keys.add_authorities(path, &text_or_report(path, reports));
+        }
+        if let Some(path) = &options.authorized_principals_file {
+            keys.add_principals(path, &text_or_report(path, reports));
+        }
+        if unread.is_none() {
+            let mut memory = self.memory();
+            for key in options.accept.iter().map(|accepted| accepted.key.key_data()) {
+                if let Some(location) = keys.line_about(key) {
+                    memory.lines.insert(fingerprint(key), location.clone());
+                }
+            }
+        }
+        reports.extend(keys.diagnostics().cloned().map(Report::Line));
+        Files { keys, unread }
+    }
+
+    fn read_authorized_keys(&self, path: &Path) -> Result<String, Unread> {
+        match strict_file::read(path)? {
+            Some(bytes) => {
+                self.memory().seen.insert(path.to_owned());
+                Ok(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            None if self.memory().seen.contains(path) => Err(Unread::Gone(path.to_owned())),
+            None => Ok(String::new()),
+        }
+    }
+
+    /// Each problem is told once, and again when it has changed.
     fn tell(&self, reports: Vec<Report>) {
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        for report in reports.iter().filter(|report| !reported.contains(report)) {
+        let mut memory = self.memory();
+        for report in reports.iter().filter(|report| !memory.reported.contains(report)) {
             match report {
                 Report::Line(diagnostic) => tracing::error!("{diagnostic}"),
-                Report::Unsafe(problem) => tracing::error!("{problem}"),
+                Report::File(problem) => tracing::error!("{problem}"),
             }
         }
-        *reported = reports;
+        memory.reported = reports;
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn decide(options: &Options, keys: &AuthorizedKeys, login: &Login<'_>) -> Result<Credential, Denial> {
-    let Login { offered, user, peer, now } = *login;
-    check_user(options, user)?;
-    check_strength(offered.key())?;
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    let request = Request { offered, user, peer: peer.to_canonical(), now };
-    let accepted = options.accept.iter().find(|accepted| accepted.key.key_data() == offered.key());
-    let accept = accepted.map(|accepted| accepted.name.clone());
-    match (keys.authorize(&request), accept) {
-        (Decision::Granted(grant), accept) => Ok(by_file(&grant, accept)),
-        // A line that takes the key back holds for an accepted key as well.
-        (Decision::Refused(refusals), _) if !refusals.0.is_empty() => {
-            Err(Denial::Refused(RefusedLines(refusals)))
+fn text_or_report(path: &Path, reports: &mut Vec<Report>) -> String {
+    match strict_file::read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned(),
+        Err(problem) => {
+            reports.push(Report::File(format!("{problem}; until then it lets nobody in")));
+            String::new()
         }
-        (Decision::Refused(_), Some(name)) if matches!(offered, Offered::Key(_)) => Ok(Credential {
-            name: name.clone(),
-            accept: Some(name),
-            tunnel: TunnelGrant::Free,
-            fingerprint: fingerprint(offered.key()),
-        }),
-        (Decision::Refused(_), _) => Err(Denial::Unknown),
     }
+}
+
+fn revoked_keys(options: &Options) -> Result<Option<RevokedKeys>, Denial> {
+    let read = options.revoked_keys.as_deref().map(RevokedKeys::read_strictly);
+    read.transpose().map_err(|error| Denial::RevokedKeys(error.to_string()))
 }
 
 fn check_user(options: &Options, user: &str) -> Result<(), Denial> {
@@ -177,35 +286,6 @@ pub(super) fn check_algorithm(algorithm: &Algorithm) -> Result<(), Denial> {
         Algorithm::Rsa { hash: None } => Err(Denial::Sha1),
         _ => Ok(()),
     }
-}
-
-/// As sshd's StrictModes: a file that others can write says nothing about who may log in.
-fn check_file(file: &Path) -> Result<(), String> {
-    let found = match fs::metadata(file) {
-        Ok(found) => found,
-        // Left to whoever reads it; a file that is not there authorizes nobody.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(format!("cannot read {}: {error}", file.display())),
-    };
-    if !found.is_file() {
-        return Err(format!("{} is no regular file and authorizes nobody; correct the path", file.display()));
-    }
-    if found.mode() & 0o022 != 0 {
-        return Err(format!(
-            "{} can be written by others and authorizes nobody; run `chmod go-w {}`",
-            file.display(),
-            file.display()
-        ));
-    }
-    let user = nix::unistd::geteuid().as_raw();
-    if found.uid() != 0 && found.uid() != user {
-        return Err(format!(
-            "{} belongs to another user and authorizes nobody; run `chown {user} {}`",
-            file.display(),
-            file.display()
-        ));
-    }
-    Ok(())
 }
 
 fn by_file(grant: &Grant, accept: Option<String>) -> Credential {

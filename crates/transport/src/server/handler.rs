@@ -198,11 +198,11 @@ impl Handler for SessionHandler {
             return Err(Error::Inconsistent);
         }
         let key = offer.public_key.key_data();
-        let login = self.login(user, Offered::Key(key));
+        let login = self.login(user, offer.certificate.map_or(Offered::Key(key), Offered::Certificate));
         let verdict = authentication::check_algorithm(offer.algorithm)
-            .and_then(|()| self.service.authentication.may_prove(&self.service.options, &login));
+            .and_then(|()| self.service.authentication.authorize(&self.service.options, &login));
         Ok(match verdict {
-            Ok(()) => Auth::Accept,
+            Ok(_) => Auth::Accept,
             Err(denial) => self.deny(user, key, &denial),
         })
     }

@@ -16,13 +16,19 @@ pub struct Options {
     /// Each belongs to one of the host keys and is offered before it.
     pub host_certificates: Vec<Certificate>,
     pub permit_tunnel: PermitTunnel,
-    /// In OpenSSH's format; files that do not exist are passed over.
+    /// In OpenSSH's format. A file that never existed has no lines; one that cannot be read, or that others could have
+    /// written, ends the reading: neither the files after it nor `accept` let anybody in.
     pub authorized_keys_files: Vec<PathBuf>,
     /// Files of authorities whose certificates admit the users they name (`TrustedUserCAKeys`).
     pub trusted_user_ca_keys: Vec<PathBuf>,
+    /// Principals of which those certificates have to name one, in the place of the user (`AuthorizedPrincipalsFile`).
+    pub authorized_principals_file: Option<PathBuf>,
+    /// Keys and certificates that are revoked (`RevokedKeys`). A file that cannot be used lets nobody in.
+    pub revoked_keys: Option<PathBuf>,
     /// Keys that are authorized without a file, under a name.
     pub accept: Vec<AcceptedKey>,
-    /// User names that may log in; `None` is any, as no account of this host is involved.
+    /// User names that may log in; `None` is any, as no account of this host is involved. Certificates that are valid for
+    /// users by name then let nobody in.
     pub permit_users: Option<Vec<String>>,
     /// How long a client may take to authenticate; zero is for ever.
     pub login_grace_time: Duration,
@@ -109,6 +115,8 @@ impl Options {
             permit_tunnel: PermitTunnel::default(),
             authorized_keys_files: Vec::new(),
             trusted_user_ca_keys: Vec::new(),
+            authorized_principals_file: None,
+            revoked_keys: None,
             accept: Vec::new(),
             permit_users: None,
             login_grace_time: Duration::from_secs(120),

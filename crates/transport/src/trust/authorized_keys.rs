@@ -2,37 +2,39 @@
 
 mod authorize;
 mod options;
+mod principals;
 mod time;
 
 #[cfg(test)]
 mod tests;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
-use ssh_key::public::KeyData;
+use ssh_key::{PublicKey, public::KeyData};
 use thiserror::Error;
 
-use self::options::KeyOptions;
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+
+use self::{options::KeyOptions, principals::PrincipalLines};
 use super::{
     Location,
     key_text::{self, KeyText, KeyTextError},
-    text_file,
 };
 
 pub use self::authorize::{
     Decision, Grant, GrantedCertificate, Refusal, Refusals, Request, TunnelGrant, TunnelRefused,
 };
 pub use self::options::OptionError;
+pub(crate) use self::options::is_token;
 
 /// The keys of all files, in order, and the lines that were refused.
 #[derive(Debug, Clone, Default)]
 pub struct AuthorizedKeys {
     entries: Vec<Entry>,
     diagnostics: Vec<Diagnostic>,
+    /// `AuthorizedPrincipalsFile`, if there is one.
+    principals: Option<PrincipalLines>,
 }
 
 /// A line that authorizes.
@@ -47,6 +49,10 @@ pub struct Entry {
     /// Whether a certificate of the key is wanted, not the key itself.
     pub is_authority: bool,
     options: KeyOptions,
+    /// Whether it is of a list of authorities, whose users a file of principals may name.
+    is_listed: bool,
+    /// The refused lines before it.
+    after: usize,
 }
 
 /// A line that is refused, so that its key cannot log in by it.
@@ -59,6 +65,8 @@ pub struct Diagnostic {
     pub problem: LineProblem,
     /// The key, when the line got that far.
     pub key: Option<Box<KeyData>>,
+    /// Otherwise what may be the beginnings of keys in Base64.
+    fragments: Vec<String>,
 }
 
 /// Why a line is refused.
@@ -75,10 +83,10 @@ pub enum LineProblem {
         "a list of authorities has keys alone; put options into an authorized_keys file with cert-authority"
     )]
     OptionsOfAuthority,
-    /// The file cannot be read. The location's line is 0.
-    #[error("cannot read the file: {0}")]
-    File(String),
 }
+
+/// Keys that a line may be about which got lost in it.
+const MAX_FRAGMENTS: usize = 8;
 
 impl AuthorizedKeys {
     /// Nobody.
@@ -94,7 +102,7 @@ impl AuthorizedKeys {
     /// Adds the keys of `text`, found in `file`, as authorities, as `TrustedUserCAKeys` of `sshd_config(5)` does: a
     /// certificate of theirs has to name the user as a principal.
     pub fn add_authorities(&mut self, file: &Path, text: &str) {
-        self.add_lines(file, text, |line| {
+        self.add_lines(file, text, true, |line| {
             if !key_text::is_known_type(key_text::field(line).0) {
                 return Err(RefusedLine::from(LineProblem::OptionsOfAuthority));
             }
@@ -102,18 +110,10 @@ impl AuthorizedKeys {
         });
     }
 
-    /// Adds the lines of a file. A file that does not exist has none.
-    pub fn read(&mut self, file: &Path) {
-        if let Some(text) = self.text_of(file) {
-            self.add(file, &text);
-        }
-    }
-
-    /// Adds the keys of a file as authorities. A file that does not exist has none.
-    pub fn read_authorities(&mut self, file: &Path) {
-        if let Some(text) = self.text_of(file) {
-            self.add_authorities(file, &text);
-        }
+    /// Adds the lines of `text`, found in `file`, as principals that a certificate of a listed authority has to name, as
+    /// `AuthorizedPrincipalsFile` of `sshd_config(5)` does. From then on the user's name is not among them by itself.
+    pub fn add_principals(&mut self, file: &Path, text: &str) {
+        self.principals.get_or_insert_default().add(file, text, &TimeZone::system());
     }
 
     /// The lines that authorize, in order.
@@ -122,8 +122,15 @@ impl AuthorizedKeys {
     }
 
     /// The lines that are refused, in order. To be logged when the files are read: somebody is locked out.
-    pub fn diagnostics(&self) -> &[Diagnostic] {
-        &self.diagnostics
+    pub fn diagnostics(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().chain(self.principals.iter().flat_map(PrincipalLines::diagnostics))
+    }
+
+    /// The first line that is about a key, as far as can be told of damaged ones, whether it authorizes or is refused.
+    pub fn line_about(&self, key: &KeyData) -> Option<&Location> {
+        let entry = self.entries.iter().find(|entry| &entry.key == key).map(|entry| &entry.location);
+        let text = base64(key);
+        entry.or_else(|| self.diagnostics.iter().find(|line| line.is_about(key, &text)).map(|line| &line.location))
     }
 
     /// Whether the peer may log in, and what its link may do.
@@ -132,13 +139,14 @@ impl AuthorizedKeys {
     }
 
     fn add_in_zone(&mut self, file: &Path, text: &str, zone: &TimeZone) {
-        self.add_lines(file, text, |line| parse_line(line, zone));
+        self.add_lines(file, text, false, |line| parse_line(line, zone));
     }
 
     fn add_lines(
         &mut self,
         file: &Path,
         text: &str,
+        is_listed: bool,
         parse: impl Fn(&str) -> Result<(KeyText<'_>, KeyOptions), RefusedLine>,
     ) {
         for (index, line) in text.split('\n').enumerate() {
@@ -154,28 +162,38 @@ impl AuthorizedKeys {
                     comment: text.comment.to_owned(),
                     is_authority: options.is_authority,
                     options,
+                    is_listed,
+                    after: self.diagnostics.len(),
                 }),
                 Err(RefusedLine { problem, key }) => {
-                    self.diagnostics.push(Diagnostic { location, problem, key });
+                    let fragments = if key.is_some() { Vec::new() } else { fragments(line) };
+                    self.diagnostics.push(Diagnostic { location, problem, key, fragments });
                 }
             }
         }
     }
+}
 
-    fn text_of(&mut self, file: &Path) -> Option<String> {
-        match text_file::read(file) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                self.diagnostics.push(Diagnostic {
-                    location: Location { file: file.to_owned(), line: 0 },
-                    problem: LineProblem::File(error.to_string()),
-                    key: None,
-                });
-                None
-            }
+impl Diagnostic {
+    /// Whether the line is about a key, whose Base64 is `text`. Of a line that is damaged before its key, or in it, one
+    /// that may be counts.
+    fn is_about(&self, key: &KeyData, text: &str) -> bool {
+        match &self.key {
+            Some(found) => found.as_ref() == key,
+            None => self.fragments.iter().any(|found| text.starts_with(found) || found.starts_with(text)),
         }
     }
+}
+
+/// The key in Base64, without padding.
+fn base64(key: &KeyData) -> String {
+    PublicKey::from(key.clone()).to_bytes().map(|blob| STANDARD_NO_PAD.encode(blob)).unwrap_or_default()
+}
+
+/// Words that look like keys: each begins with the length of its type's name, which is below 2^16.
+fn fragments(line: &str) -> Vec<String> {
+    let words = line.split([' ', '\t', '"', ',', '=']).filter(|word| word.starts_with("AAAA"));
+    words.take(MAX_FRAGMENTS).map(str::to_owned).collect()
 }
 
 /// A line that is refused, before it is known which one it is.

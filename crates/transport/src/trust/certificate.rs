@@ -57,6 +57,15 @@ pub enum CertificateError {
         /// The host, the user, or the list it should have been one of.
         name: String,
     },
+    /// The name that the user logs in with is what counts, and any name may log in.
+    #[error(
+        "certificate \"{key_id}\" is for users by name, and here any name may log in; set permit-user or \
+         authorized-principals-file, or principals= on the authority's line"
+    )]
+    AnyUser {
+        /// The certificate's identity.
+        key_id: String,
+    },
     /// A critical option that is unknown or that cannot be honoured.
     #[error("certificate \"{key_id}\" has the critical option {option}, which cannot be honoured here")]
     CriticalOption {

@@ -14,61 +14,61 @@ use super::Location;
 #[path = "../../../../fuzz/replay.rs"]
 mod replay;
 
-pub(super) use replay::replay;
+pub(crate) use replay::replay;
 
-pub(super) const CA: &str = include_str!("fixtures/ca.pub");
-pub(super) const CA_RSA: &str = include_str!("fixtures/ca_rsa.pub");
-pub(super) const USER: &str = include_str!("fixtures/user.pub");
-pub(super) const HOST: &str = include_str!("fixtures/host.pub");
+pub(crate) const CA: &str = include_str!("fixtures/ca.pub");
+pub(crate) const CA_RSA: &str = include_str!("fixtures/ca_rsa.pub");
+pub(crate) const USER: &str = include_str!("fixtures/user.pub");
+pub(crate) const HOST: &str = include_str!("fixtures/host.pub");
 /// Principals root and alice, 2020 to 2040, serial 7.
-pub(super) const USER_OK: &str = include_str!("fixtures/user-ok-cert.pub");
+pub(crate) const USER_OK: &str = include_str!("fixtures/user-ok-cert.pub");
 /// Source addresses 192.0.2.0/24 and 2001:db8::/32.
-pub(super) const USER_SOURCE: &str = include_str!("fixtures/user-source-cert.pub");
-pub(super) const USER_FORCE: &str = include_str!("fixtures/user-force-cert.pub");
-pub(super) const USER_RSA: &str = include_str!("fixtures/user-rsa-cert.pub");
+pub(crate) const USER_SOURCE: &str = include_str!("fixtures/user-source-cert.pub");
+pub(crate) const USER_FORCE: &str = include_str!("fixtures/user-force-cert.pub");
+pub(crate) const USER_RSA: &str = include_str!("fixtures/user-rsa-cert.pub");
 /// Signed with SHA-1.
-pub(super) const USER_SHA1: &str = include_str!("fixtures/user-sha1-cert.pub");
+pub(crate) const USER_SHA1: &str = include_str!("fixtures/user-sha1-cert.pub");
 /// Principals berlin.example.org and *.lab.example.org, 2020 to 2040.
-pub(super) const HOST_OK: &str = include_str!("fixtures/host-ok-cert.pub");
+pub(crate) const HOST_OK: &str = include_str!("fixtures/host-ok-cert.pub");
 /// [`HOST`] as berlin.example.org, [`USER`] as `[leipzig.example.org]:2222`.
-pub(super) const KNOWN_HOSTS_HASHED: &str = include_str!("fixtures/known_hosts_hashed");
+pub(crate) const KNOWN_HOSTS_HASHED: &str = include_str!("fixtures/known_hosts_hashed");
 
 /// 2026-07-01 00:00 UTC.
-pub(super) const NOW: u64 = 1_782_864_000;
+pub(crate) const NOW: u64 = 1_782_864_000;
 
-pub(super) fn private(seed: u8) -> PrivateKey {
+pub(crate) fn private(seed: u8) -> PrivateKey {
     let pair = Ed25519Keypair::from_seed(&[seed; 32]);
     PrivateKey::new(KeypairData::from(pair), "").unwrap()
 }
 
-pub(super) fn key(seed: u8) -> KeyData {
+pub(crate) fn key(seed: u8) -> KeyData {
     private(seed).public_key().key_data().clone()
 }
 
 /// `TYPE BASE64` of [`key`].
-pub(super) fn text(seed: u8) -> String {
+pub(crate) fn text(seed: u8) -> String {
     private(seed).public_key().to_openssh().unwrap().trim().to_owned()
 }
 
 /// A key that says it is in a security token.
-pub(super) fn token_key(seed: u8) -> KeyData {
+pub(crate) fn token_key(seed: u8) -> KeyData {
     KeyData::SkEd25519(SkEd25519::new(*key(seed).ed25519().unwrap(), "ssh:"))
 }
 
-pub(super) fn parsed(text: &str) -> KeyData {
+pub(crate) fn parsed(text: &str) -> KeyData {
     ssh_key::PublicKey::from_openssh(text).unwrap().key_data().clone()
 }
 
-pub(super) fn certificate(text: &str) -> Certificate {
+pub(crate) fn certificate(text: &str) -> Certificate {
     Certificate::from_openssh(text).unwrap()
 }
 
-pub(super) fn at(file: &str, line: usize) -> Location {
+pub(crate) fn at(file: &str, line: usize) -> Location {
     Location { file: PathBuf::from(file), line }
 }
 
 /// A certificate of key 1 signed by key 9, valid around [`NOW`], for `principals`.
-pub(super) fn sign(
+pub(crate) fn sign(
     cert_type: CertType,
     principals: &[&str],
     change: impl FnOnce(&mut Builder),
@@ -76,7 +76,7 @@ pub(super) fn sign(
     sign_key(key(1), cert_type, principals, change)
 }
 
-pub(super) fn sign_key(
+pub(crate) fn sign_key(
     key: KeyData,
     cert_type: CertType,
     principals: &[&str],

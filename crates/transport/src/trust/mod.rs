@@ -1,10 +1,12 @@
 //! Who is trusted: host keys for the client, users' keys for the server, certificates for both.
 //!
-//! Everything here follows OpenSSH's files and rules, and everything but [`known_hosts::append`] and the `read`
-//! functions is pure: text, keys and the time go in, a verdict comes out. Times are seconds since 1970-01-01 00:00 UTC.
+//! Everything here follows OpenSSH's files and rules, and everything but [`known_hosts::append`], [`strict_file`] and
+//! the `read` functions is pure: text, keys and the time go in, a verdict comes out. Times are seconds since 1970-01-01 00:00 UTC.
 //!
 //! Where this is stricter than OpenSSH, because a link has no user who looks at warnings:
-//! - an option of `authorized_keys` that cannot be honoured refuses the key instead of being passed over;
+//! - an option of `authorized_keys` that cannot be honoured refuses the key instead of being passed over, also to later
+//!   lines about it;
+//! - a certificate for users by name needs a list of names that may log in, since any peer calls itself as it likes;
 //! - a changed or revoked host key is refused also with `StrictHostKeyChecking no`, where OpenSSH would connect but
 //!   open no tunnel;
 //! - keys of security tokens are accepted only with `no-touch-required`, since the touch cannot be verified here;
@@ -17,7 +19,7 @@ pub mod known_hosts;
 pub mod revocation;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod key_text;
 mod network;
 mod pattern;

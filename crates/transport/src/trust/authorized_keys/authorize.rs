@@ -12,6 +12,8 @@ use super::{
         certificate::{self, CertificateError, Principals},
     },
     AuthorizedKeys, Diagnostic, Entry,
+    options::{KeyOptions, is_token},
+    principals::{PrincipalFound, PrincipalLines},
 };
 
 /// Who asks.
@@ -21,6 +23,8 @@ pub struct Request<'a> {
     pub offered: Offered<'a>,
     /// The name it logs in with.
     pub user: &'a str,
+    /// Whether the name is one of those that may log in here. Otherwise it says nothing, since peers choose it.
+    pub is_named: bool,
     /// Where it is.
     pub peer: IpAddr,
     /// The time, in seconds since 1970.
@@ -153,57 +157,85 @@ impl fmt::Display for Refusals {
 }
 
 /// The first line that lets the peer in, as in OpenSSH; later lines about the same key still count when an earlier one
-/// does not.
+/// does not, unless the earlier one is refused as a whole.
 pub(super) fn authorize(keys: &AuthorizedKeys, request: &Request<'_>) -> Decision {
     let wanted = match request.offered {
         Offered::Key(key) => key,
         Offered::Certificate(certificate) => certificate.signature_key(),
     };
     let by_certificate = matches!(request.offered, Offered::Certificate(_));
+    let text = super::base64(wanted);
+    let refused: Vec<(usize, &Diagnostic)> =
+        keys.diagnostics.iter().enumerate().filter(|(_, line)| line.is_about(wanted, &text)).collect();
     let mut refusals = Vec::new();
     for entry in &keys.entries {
         if &entry.key != wanted || entry.is_authority != by_certificate {
             continue;
         }
-        match check(entry, request) {
-            Ok(()) => return Decision::Granted(Box::new(grant(entry, request))),
+        // What the refused line would have limited, a later one must not set free.
+        if refused.iter().any(|(index, _)| *index < entry.after) {
+            break;
+        }
+        match check(entry, keys.principals.as_ref(), request) {
+            Ok(options) => return Decision::Granted(Box::new(grant(entry, options, request))),
             Err(refusal) => refusals.push(refusal),
         }
     }
-    let refused_lines = keys.diagnostics.iter().filter(|line| line.key.as_deref() == Some(wanted));
-    refusals.extend(refused_lines.map(|line| Refusal::Line(Box::new(line.clone()))));
+    refusals.extend(refused.into_iter().map(|(_, line)| Refusal::Line(Box::new(line.clone()))));
     Decision::Refused(Refusals(refusals))
 }
 
-fn check(entry: &Entry, request: &Request<'_>) -> Result<(), Refusal> {
-    let options = &entry.options;
-    let location = || entry.location.clone();
-    if options.expiry.is_some_and(|expiry| request.now > expiry) {
-        return Err(Refusal::Expired { location: location() });
-    }
-    if options.from.as_ref().is_some_and(|from| !from.allow(request.peer)) {
-        return Err(Refusal::From { location: location(), peer: request.peer });
-    }
+/// The options that limit the peer.
+fn check<'a>(
+    entry: &'a Entry,
+    principals: Option<&'a PrincipalLines>,
+    request: &Request<'_>,
+) -> Result<&'a KeyOptions, Refusal> {
+    check_limits(&entry.options, &entry.location, request)?;
     let Offered::Certificate(certificate) = request.offered else {
-        return Ok(());
+        return Ok(&entry.options);
     };
-    let principals = match &options.principals {
-        Some(names) => Principals::OneOf(names),
-        None => Principals::User(request.user),
+    let refused = |error| Refusal::Certificate { location: entry.location.clone(), error };
+    let key_id = || certificate::key_id(certificate);
+    let (wanted, options) = match (&entry.options.principals, principals) {
+        (Some(names), _) => (Principals::OneOf(names), &entry.options),
+        (None, Some(lines)) if entry.is_listed => {
+            match lines.of(certificate.valid_principals()) {
+                PrincipalFound::Line(line) => {
+                    check_limits(&line.options, &line.location, request)?;
+                    (Principals::OneOf(std::slice::from_ref(&line.name)), &line.options)
+                }
+                PrincipalFound::Refused(diagnostic) => {
+                    return Err(Refusal::Line(Box::new(diagnostic.clone())));
+                }
+                PrincipalFound::None => {
+                    let name = "a principal of authorized-principals-file".to_owned();
+                    return Err(refused(CertificateError::NotAPrincipal { key_id: key_id(), name }));
+                }
+            }
+        }
+        (None, _) if request.is_named => (Principals::User(request.user), &entry.options),
+        (None, _) => return Err(refused(CertificateError::AnyUser { key_id: key_id() })),
     };
-    let refused = |error| Refusal::Certificate { location: location(), error };
-    certificate::check_user(certificate, &entry.key, principals, request.peer, request.now)
-        .map_err(refused)?;
-    let is_token =
-        matches!(certificate.public_key(), KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_));
+    certificate::check_user(certificate, &entry.key, wanted, request.peer, request.now).map_err(refused)?;
     let needs_no_touch = options.needs_no_touch && certificate.extensions().contains_key("no-touch-required");
-    match is_token && !needs_no_touch {
-        true => Err(refused(CertificateError::Touch { key_id: certificate::key_id(certificate) })),
-        false => Ok(()),
+    match is_token(certificate.public_key()) && !needs_no_touch {
+        true => Err(refused(CertificateError::Touch { key_id: key_id() })),
+        false => Ok(options),
     }
 }
 
-fn grant(entry: &Entry, request: &Request<'_>) -> Grant {
+fn check_limits(options: &KeyOptions, location: &Location, request: &Request<'_>) -> Result<(), Refusal> {
+    if options.expiry.is_some_and(|expiry| request.now > expiry) {
+        return Err(Refusal::Expired { location: location.clone() });
+    }
+    if options.from.as_ref().is_some_and(|from| !from.allow(request.peer)) {
+        return Err(Refusal::From { location: location.clone(), peer: request.peer });
+    }
+    Ok(())
+}
+
+fn grant(entry: &Entry, options: &KeyOptions, request: &Request<'_>) -> Grant {
     let certificate = match request.offered {
         Offered::Key(_) => None,
         Offered::Certificate(certificate) => Some(GrantedCertificate {
@@ -213,7 +245,7 @@ fn grant(entry: &Entry, request: &Request<'_>) -> Grant {
         }),
     };
     Grant {
-        tunnel: match (entry.options.is_restricted, entry.options.tunnel) {
+        tunnel: match (options.is_restricted, options.tunnel) {
             (true, _) => TunnelGrant::No,
             (false, None) => TunnelGrant::Free,
             (false, Some(unit)) => TunnelGrant::Forced(unit),

