@@ -29,7 +29,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tapline-config", &[]),
     ("tapline-control", &[]),
     ("tapline-frame", &[]),
-    ("russh-channels", &[]),
+    // Its source, that is.
+    ("russh-channels", &["russh-original"]),
+    ("russh-original", &[]),
     // They run the program and import nothing of it.
     ("tapline-tests", &[]),
 ];

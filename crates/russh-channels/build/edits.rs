@@ -1,8 +1,5 @@
 //! The edits, in reading order. Each is small, has a name for the error message, and says why it is needed.
 
-/// The only version that the anchors below were read in.
-pub(crate) const RUSSH_VERSION: &str = "0.65.1";
-
 /// One insertion: `anchor`, which stands exactly once in `file`, becomes `with`.
 pub(crate) struct Edit {
     pub(crate) name: &'static str,
@@ -17,7 +14,7 @@ pub(crate) const EDITS: &[Edit] = &[
         name: "declare the tunnel module",
         file: "lib_inner.rs",
         anchor: "mod parsing;\nmod session;\n",
-        with: "mod cipher_choice;\nmod output;\nmod parsing;\nmod read_ahead;\nmod session;\npub mod tunnel;\n",
+        with: "mod agreed;\nmod cipher_choice;\nmod identification;\nmod key_use;\nmod output;\nmod parsing;\nmod read_ahead;\nmod session;\npub mod tunnel;\n",
     },
     Edit {
         name: "client handlers have tunnels",
@@ -144,6 +141,8 @@ pub(crate) const EDITS: &[Edit] = &[
         file: "sshbuffer.rs",
         anchor: "    pub seqn: Wrapping<u32>,\n}\n\nimpl SSHBuffer {",
         with: "    pub seqn: Wrapping<u32>,\n\
+               \x20   /// Packets since the last change of keys.\n\
+               \x20   pub(crate) packets: u32,\n\
                \x20   pub(crate) ahead: crate::read_ahead::ReadAhead,\n\
                \x20   pub(crate) payload: std::ops::Range<usize>,\n\
                }\n\nimpl SSHBuffer {",
@@ -154,6 +153,7 @@ pub(crate) const EDITS: &[Edit] = &[
         anchor: "            bytes: 0,\n            seqn: Wrapping(0),\n        }\n",
         with: "            bytes: 0,\n\
                \x20           seqn: Wrapping(0),\n\
+               \x20           packets: 0,\n\
                \x20           ahead: Default::default(),\n\
                \x20           payload: 0..0,\n\
                \x20       }\n",
@@ -273,7 +273,11 @@ pub(crate) const EDITS: &[Edit] = &[
         name: "the writer's parts are known to its output",
         file: "sshbuffer.rs",
         anchor: "    pub fn buffer(&mut self) -> &mut SSHBuffer {\n",
-        with: "    pub(crate) fn own_output(&self) -> &Vec<u8> {\n\
+        with: "    /// Whether it is time for another key.\n\
+               \x20   pub(crate) fn is_used_up(&self, limits: &crate::Limits) -> bool {\n\
+               \x20       self.write_buffer.is_used_up(limits.rekey_write_limit, limits)\n\
+               \x20   }\n\n\
+               \x20   pub(crate) fn own_output(&self) -> &Vec<u8> {\n\
                \x20       &self.write_buffer.buffer\n\
                \x20   }\n\n\
                \x20   pub(crate) fn compresses(&self) -> bool {\n\
@@ -300,5 +304,148 @@ pub(crate) const EDITS: &[Edit] = &[
         with: "        // Shutdown\n\
                \x20       crate::tunnel::flush_last_words(&mut self.common.packet_writer, &mut stream_write).await;\n\
                \x20       map_err!(stream_write.shutdown().await)?;\n",
+    },
+    // The extension says why each of the next ones is needed.
+    Edit {
+        name: "an error for a server that does not prove itself as agreed",
+        file: "lib_inner.rs",
+        anchor: "    /// The server provided a wrong signature.\n",
+        with: "    /// The server proves itself otherwise than was agreed.\n\
+               \x20   #[error(\"the server's {what} is {found}, and {agreed} was agreed on; update its SSH server\")]\n\
+               \x20   NotAsAgreed { what: &'static str, agreed: String, found: String },\n\n\
+               \x20   /// The peer has sent as many packets as one key may protect and answers no key exchange.\n\
+               \x20   #[error(\"the peer goes on with a key that is used up\")]\n\
+               \x20   KeyUsedUp,\n\n\
+               \x20   /// The server provided a wrong signature.\n",
+    },
+    Edit {
+        name: "the host key is of the kind agreed on",
+        file: "client/kex.rs",
+        anchor: "                debug!(\n                    \"received server host key: {:?} (certificate: {})\",\n",
+        with: "                crate::agreed::host_key(&names, &server_host_key)?;\n\
+               \x20               debug!(\n                    \"received server host key: {:?} (certificate: {})\",\n",
+    },
+    Edit {
+        name: "the signature is of the kind agreed on",
+        file: "client/kex.rs",
+        anchor: "                if let Err(e) =\n                    signature::Verifier::verify(&server_host_key, hash.as_ref(), &signature)\n",
+        with: "                crate::agreed::signature(&names, &signature)?;\n\
+               \x20               if let Err(e) =\n                    signature::Verifier::verify(&server_host_key, hash.as_ref(), &signature)\n",
+    },
+    Edit {
+        name: "a limit in packets",
+        file: "lib_inner.rs",
+        anchor: "    pub rekey_read_limit: usize,\n",
+        with: "    pub rekey_read_limit: usize,\n\
+               \x20   /// Packets in one direction; larger numbers than 2^31 are that.\n\
+               \x20   pub rekey_packet_limit: u32,\n",
+    },
+    Edit {
+        name: "the limit in packets of given limits",
+        file: "lib_inner.rs",
+        anchor: "            rekey_read_limit: read_limit,\n",
+        with: "            rekey_read_limit: read_limit,\n            rekey_packet_limit: key_use::MAX_PACKETS,\n",
+    },
+    Edit {
+        name: "the limit in packets by default",
+        file: "lib_inner.rs",
+        anchor: "            rekey_read_limit: 1 << 30,  // 1 Gb\n",
+        with: "            rekey_read_limit: 1 << 30,  // 1 Gb\n            rekey_packet_limit: key_use::MAX_PACKETS,\n",
+    },
+    Edit {
+        name: "packets that are written are counted",
+        file: "cipher/mod.rs",
+        anchor: "        buffer.bytes += payload_len;\n",
+        with: "        buffer.bytes += payload_len;\n        buffer.count_packet();\n",
+    },
+    Edit {
+        name: "packets that are copied and written are counted",
+        file: "cipher/mod.rs",
+        anchor: "        buffer.bytes += payload.len();\n",
+        with: "        buffer.bytes += payload.len();\n        buffer.count_packet();\n",
+    },
+    Edit {
+        name: "a new key to write with has no packets",
+        file: "sshbuffer.rs",
+        anchor: "        self.write_buffer.bytes = 0;\n",
+        with: "        self.write_buffer.new_key();\n",
+    },
+    Edit {
+        name: "the limit for what is written",
+        file: "session.rs",
+        anchor: "            || writer.buffer().bytes >= limits.rekey_write_limit\n",
+        with: "            || writer.buffer().is_used_up(limits.rekey_write_limit, limits)\n",
+    },
+    Edit {
+        name: "what is written never waits for the limit in time",
+        file: "session.rs",
+        anchor: "        if writer.bytes_written() >= limits.rekey_write_limit {\n",
+        with: "        if writer.is_used_up(limits) {\n",
+    },
+    Edit {
+        name: "a new key for the client to read with has no packets",
+        file: "client/mod.rs",
+        anchor: "                                buffer.bytes = 0;\n",
+        with: "                                buffer.new_key();\n",
+    },
+    Edit {
+        name: "the limit for what the client reads",
+        file: "client/mod.rs",
+        anchor: "                                && buffer.bytes >= self.common.config.limits.rekey_read_limit\n",
+        with: "                                && buffer.is_used_up(self.common.config.limits.rekey_read_limit, &self.common.config.limits)\n",
+    },
+    Edit {
+        name: "a new key for the server to read with has no packets",
+        file: "server/session.rs",
+        anchor: "                                buffer.bytes = 0;\n",
+        with: "                                buffer.new_key();\n",
+    },
+    Edit {
+        name: "the limit for what the server reads",
+        file: "server/session.rs",
+        anchor: "                                && buffer.bytes >= self.common.config.limits.rekey_read_limit\n",
+        with: "                                && buffer.is_used_up(self.common.config.limits.rekey_read_limit, &self.common.config.limits)\n",
+    },
+    // A stock client takes anything of the connection protocol (RFC 4254) for a breach while its user types a passphrase.
+    // The time to log in is limited otherwise.
+    Edit {
+        name: "the server asks for signs of life after log-in alone",
+        file: "server/session.rs",
+        anchor: "                () = &mut keepalive_timer => {\n",
+        with: "                () = &mut keepalive_timer, if crate::tunnel::is_logged_in(&self.common) => {\n",
+    },
+    Edit {
+        name: "the identification is read as OpenSSH reads it",
+        file: "ssh_read.rs",
+        anchor: "    async fn read_ssh_id_inner(&mut self, allow_pre_banner_lines: bool) -> Result<&[u8], Error> {\n",
+        with: "    async fn read_ssh_id_inner(&mut self, allow_pre_banner_lines: bool) -> Result<&[u8], Error> {\n\
+               \x20       self.read_identification(allow_pre_banner_lines).await\n\
+               \x20   }\n\n\
+               \x20   #[allow(dead_code)]\n\
+               \x20   async fn read_ssh_id_within_255_bytes(&mut self, allow_pre_banner_lines: bool) -> Result<&[u8], Error> {\n",
+    },
+    Edit {
+        name: "a buffer for longer lines",
+        file: "ssh_read.rs",
+        anchor: "    pub buf: Box<[u8; SSH_ID_BUF_SIZE]>,\n",
+        with: "    pub buf: Vec<u8>,\n",
+    },
+    Edit {
+        name: "the buffer for longer lines is empty at first",
+        file: "ssh_read.rs",
+        anchor: "            buf: Box::new([0; SSH_ID_BUF_SIZE]),\n",
+        with: "            buf: Vec::new(),\n",
+    },
+    Edit {
+        name: "the buffer is known to its reader",
+        file: "ssh_read.rs",
+        anchor: "struct ReadSshIdBuffer {\n",
+        with: "pub(crate) struct ReadSshIdBuffer {\n",
+    },
+    Edit {
+        name: "the reader finds the buffer",
+        file: "ssh_read.rs",
+        anchor: "    id: Option<ReadSshIdBuffer>,\n",
+        with: "    pub(crate) id: Option<ReadSshIdBuffer>,\n",
     },
 ];

@@ -4,12 +4,14 @@
 //! so that a new russh cannot be extended wrongly in silence.
 
 mod edits;
+mod source;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, exit};
+use std::process::exit;
 use std::{env, fs, io};
 
-use edits::{EDITS, Edit, RUSSH_VERSION};
+use edits::{EDITS, Edit};
+use source::RUSSH_VERSION;
 
 fn main() {
     println!("cargo::rerun-if-changed=build");
@@ -22,8 +24,9 @@ fn main() {
 
 fn build() -> Result<(), String> {
     let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
-    let copy = PathBuf::from(variable("OUT_DIR")?).join("russh");
-    let original = russh_source(&manifest_dir)?;
+    let out_dir = PathBuf::from(variable("OUT_DIR")?);
+    let copy = out_dir.join("russh");
+    let original = source::find(&manifest_dir, &out_dir)?;
 
     if copy.exists() {
         fs::remove_dir_all(&copy).map_err(|e| format!("cannot clear {}: {e}", copy.display()))?;
@@ -31,30 +34,6 @@ fn build() -> Result<(), String> {
     copy_tree(&original, &copy).map_err(|e| format!("cannot copy {}: {e}", original.display()))?;
     copy_tree(&manifest_dir.join("extension"), &copy).map_err(|e| format!("cannot copy extension/: {e}"))?;
     EDITS.iter().try_for_each(|edit| apply(&copy, edit))
-}
-
-/// The `src` folder of the russh that this package's lock file names.
-fn russh_source(manifest_dir: &Path) -> Result<PathBuf, String> {
-    let output = Command::new(variable("CARGO")?)
-        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform"])
-        .arg(variable("TARGET")?)
-        .arg("--manifest-path")
-        .arg(manifest_dir.join("Cargo.toml"))
-        .output()
-        .map_err(|e| format!("cannot run cargo metadata: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    let metadata: serde_json::Value =
-        serde_json::from_slice(&output.stdout).map_err(|e| format!("cargo metadata is not JSON: {e}"))?;
-    metadata["packages"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|package| package["name"] == "russh" && package["version"] == RUSSH_VERSION)
-        .and_then(|package| package["manifest_path"].as_str())
-        .and_then(|manifest| Some(Path::new(manifest).parent()?.join("src")))
-        .ok_or_else(|| format!("russh {RUSSH_VERSION} is not among this package's dependencies"))
 }
 
 fn apply(copy: &Path, edit: &Edit) -> Result<(), String> {

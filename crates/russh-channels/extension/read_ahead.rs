@@ -117,6 +117,8 @@ impl SSHBuffer {
     pub(crate) fn open_next(&mut self, cipher: &mut (dyn OpeningKey + Send)) -> Result<bool, Error> {
         match self.ahead.open_next(cipher, &mut self.seqn, &mut self.bytes)? {
             Some(payload) => {
+                self.check_received()?;
+                self.count_packet();
                 self.payload = payload;
                 Ok(true)
             }

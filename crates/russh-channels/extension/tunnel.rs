@@ -17,7 +17,7 @@ use crate::cipher::OpeningKey;
 use crate::parsing::{ChannelType, OpenChannelMessage};
 use crate::session::{CommonSession, Encrypted, EncryptedState};
 use crate::sshbuffer::{PacketWriter, SSHBuffer};
-use crate::{ChannelId, ChannelParams, Error, cipher_choice, compression, msg, server};
+use crate::{ChannelId, ChannelParams, Error, Limits, cipher_choice, compression, msg, server};
 
 /// While more encrypted bytes than this wait for the socket, a session reads nothing, so that a peer
 /// which asks and never reads the answers cannot grow our memory.
@@ -361,7 +361,7 @@ pub(crate) fn deliver<C: RekeyLimits, H: WithTunnels>(
         tunnels.received_batch();
         common.received_data = true;
         if rekey_allowed
-            && buffer.bytes >= common.config.rekey_read_limit()
+            && buffer.is_used_up(common.config.limits().rekey_read_limit, common.config.limits())
             && let Some(enc) = common.encrypted.as_mut()
         {
             enc.rekey_wanted = true;
@@ -397,12 +397,16 @@ fn adjust<C>(common: &mut CommonSession<C>, tunnels: &impl Tunnels, payload: &[u
     true
 }
 
+/// Whether the connection protocol (RFC 4254) has begun.
+pub(crate) fn is_logged_in<C>(common: &CommonSession<C>) -> bool {
+    common.encrypted.as_ref().is_some_and(|enc| {
+        matches!(enc.state, EncryptedState::Authenticated | EncryptedState::InitCompression)
+    })
+}
+
 /// Whether channel data may go out: not before authentication, and not while keys are exchanged.
 pub(crate) fn may_send<C>(common: &CommonSession<C>, kex_active: bool) -> bool {
-    let authenticated = common.encrypted.as_ref().is_some_and(|enc| {
-        matches!(enc.state, EncryptedState::Authenticated | EncryptedState::InitCompression)
-    });
-    authenticated && !kex_active && !common.disconnected
+    is_logged_in(common) && !kex_active && !common.disconnected
 }
 
 /// Polls the tunnels, which counts as work of the task: a device that always has frames must not keep the session from
@@ -431,20 +435,20 @@ pub(crate) fn drive<C, H: WithTunnels>(
     Ok(!enc.write.is_empty())
 }
 
-/// The limit that both roles' configurations hold.
+/// The limits that both roles' configurations hold.
 pub(crate) trait RekeyLimits {
-    fn rekey_read_limit(&self) -> usize;
+    fn limits(&self) -> &Limits;
 }
 
 impl RekeyLimits for crate::client::Config {
-    fn rekey_read_limit(&self) -> usize {
-        self.limits.rekey_read_limit
+    fn limits(&self) -> &Limits {
+        &self.limits
     }
 }
 
 impl RekeyLimits for crate::server::Config {
-    fn rekey_read_limit(&self) -> usize {
-        self.limits.rekey_read_limit
+    fn limits(&self) -> &Limits {
+        &self.limits
     }
 }
 

@@ -318,6 +318,91 @@ async fn keys_are_exchanged_anew_under_way() {
     drop(pair.handle);
 }
 
+/// Tiny datagrams, which no limit in bytes would notice. Returns how often each side had new keys.
+async fn exchanges_with(packets: u32, cipher: cipher::Name, count: usize, from_server: bool) -> usize {
+    let limits = Limits { rekey_packet_limit: packets, ..Limits::default() };
+    let lists = [[cipher]; 2].map(|list| Cow::Owned(list.to_vec()));
+    let pair = connect_with(KIND, limits, 4096, 0, lists).await;
+    let sent: Vec<_> = (0..count).map(|n| vec![u8::try_from(n % 251).unwrap()]).collect();
+    // A server has a channel once the client's has been opened.
+    pair.client.send([vec![0]]);
+    pair.server.until(|side| (side.received.len() == 1).then_some(())).await;
+    let (from, to) = if from_server { (&pair.server, &pair.client) } else { (&pair.client, &pair.server) };
+    let before = to.0.lock().unwrap().received.len();
+    // A session looks at the limit between one batch and the next.
+    for (n, batch) in (1..).zip(sent.chunks(20)) {
+        from.send(batch.to_vec());
+        to.until(|side| (side.received.len() >= before + n * 20).then_some(())).await;
+    }
+    assert!(to.0.lock().unwrap().received.ends_with(&sent));
+    let exchanges = pair.client.0.lock().unwrap().ciphers.len();
+    drop(pair.handle);
+    exchanges - 1
+}
+
+#[tokio::test]
+async fn t14_keys_change_after_so_many_packets_whatever_their_size() {
+    use cipher::{AES_128_GCM, AES_256_CTR, AES_256_GCM, CHACHA20_POLY1305};
+    for cipher in [CHACHA20_POLY1305, AES_256_GCM, AES_128_GCM, AES_256_CTR] {
+        for from_server in [false, true] {
+            let exchanges = exchanges_with(100, cipher, 400, from_server).await;
+            assert!((2..=8).contains(&exchanges), "{cipher:?}: {exchanges}");
+        }
+    }
+    assert_eq!(exchanges_with(1000, AES_256_GCM, 400, false).await, 0);
+}
+
+#[test]
+fn t14_no_limit_is_beyond_what_a_sequence_number_counts() {
+    let of = |packets| Limits { rekey_packet_limit: packets, ..Limits::default() }.packets();
+    assert_eq!(Limits::default().packets(), 1 << 31);
+    assert_eq!(Limits::new(1 << 30, 1 << 30, Duration::MAX).packets(), 1 << 31);
+    assert_eq!(of(u32::MAX), 1 << 31);
+    assert_eq!(of(1 << 31), 1 << 31);
+    assert_eq!(of(1000), 1000);
+    assert_eq!(of(0), 1);
+}
+
+/// Both configurations ask for signs of life, and the client takes `pause` before each of its steps.
+async fn slow_log_in(server: Duration, client: Option<Duration>, pause: Duration) {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
+    let server_config = server::Config {
+        keys: vec![key.clone()],
+        keepalive_interval: Some(server),
+        keepalive_max: 3,
+        inactivity_timeout: None,
+        ..Default::default()
+    };
+    let accepting = Server { tunnel: Tunnel::new(&Shared::default()) };
+    tokio::spawn(async move { server::run_stream(Arc::new(server_config), far, accepting).await?.await });
+    let config = client::Config { keepalive_interval: client, keepalive_max: 3, ..Default::default() };
+    let opening = Client { tunnel: Tunnel::new(&Shared::default()) };
+    let mut handle = client::connect_stream(Arc::new(config), near, opening).await.unwrap();
+    tokio::time::sleep(pause).await;
+    assert!(!handle.authenticate_none("user").await.unwrap().success());
+    tokio::time::sleep(pause).await;
+    assert!(!handle.authenticate_password("user", "guessed").await.unwrap().success());
+    tokio::time::sleep(pause).await;
+    let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
+    assert!(handle.authenticate_publickey("user", key).await.unwrap().success());
+    // From now on both are asked, and answer.
+    tokio::time::sleep(pause).await;
+    assert!(!handle.is_closed());
+}
+
+/// A client takes anything of the connection protocol before its log-in for a breach, as OpenSSH's does.
+#[tokio::test]
+async fn n1_nobody_is_asked_for_a_sign_of_life_before_log_in() {
+    let ms = Duration::from_millis;
+    // Once, more often than are counted, and the same from both sides and from the client's alone.
+    slow_log_in(ms(60), None, ms(80)).await;
+    slow_log_in(ms(10), None, ms(100)).await;
+    slow_log_in(ms(1), None, ms(50)).await;
+    slow_log_in(ms(10), Some(ms(10)), ms(100)).await;
+    slow_log_in(ms(1000), Some(ms(5)), ms(100)).await;
+}
+
 /// Opens a tunnel, has something carried, and says which cipher was agreed on each time.
 async fn ciphers_agreed(
     client: &[cipher::Name],

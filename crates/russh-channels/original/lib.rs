@@ -1,0 +1,1 @@
+//! Nothing. This package is here for its manifest, which says why.
