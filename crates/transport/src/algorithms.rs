@@ -23,11 +23,13 @@ pub(crate) const COMPRESSIONS: &[compression::Name] = &[compression::NONE];
 
 /// Half of what RFC 4344 section 3.2 recommends for ciphers with blocks of 16 bytes.
 pub(crate) const REKEY_BYTES: u64 = 32 << 30;
-/// Within it no link sends the 2^32 packets after which chacha20-poly1305 would repeat a nonce.
 pub(crate) const REKEY_TIME: Duration = Duration::from_secs(3600);
 
 /// Below this a session would do little else than change keys, in bytes.
 const LEAST_REKEY_BYTES: u64 = 1 << 20;
+
+/// RSA keys with a shorter modulus are within reach (NIST SP 800-131A). OpenSSH still takes 1024 by default.
+pub(crate) const LEAST_RSA_BITS: u32 = 2048;
 
 const CIPHERS_WITH_AES: &[cipher::Name] =
     &[cipher::AES_256_GCM, cipher::AES_128_GCM, cipher::CHACHA20_POLY1305];
@@ -44,10 +46,11 @@ pub(crate) fn version() -> SshId {
     SshId::Standard(Cow::Borrowed(concat!("SSH-2.0-Tapline_", env!("CARGO_PKG_VERSION"))))
 }
 
-/// Keys change after `bytes` in one direction, or after `time`.
+/// Keys change after `bytes` in one direction, or after `time`, and whatever these are before the 2^32 packets after
+/// which chacha20-poly1305 would repeat a nonce.
 pub(crate) fn rekey_limits(bytes: u64, time: Duration) -> Limits {
     let bytes = usize::try_from(bytes.max(LEAST_REKEY_BYTES)).unwrap_or(usize::MAX);
-    Limits { rekey_write_limit: bytes, rekey_read_limit: bytes, rekey_time_limit: time }
+    Limits { rekey_write_limit: bytes, rekey_read_limit: bytes, rekey_time_limit: time, ..Limits::default() }
 }
 
 fn has_aes() -> bool {

@@ -180,6 +180,10 @@ impl Login<'_> {
 
     async fn public_key(&mut self) -> Result<Outcome, russh_channels::Error> {
         let Some(candidate) = self.candidates.pop_front() else { return Ok(Outcome::Skipped) };
+        if let Err(weak) = candidate.check_strength(self.options.required_rsa_size) {
+            self.skipped.push(format!("{} ({weak})", candidate.name));
+            return Ok(Outcome::Skipped);
+        }
         let hash = match candidate.key.algorithm() {
             Algorithm::Rsa { .. } => match self.rsa_hash().await? {
                 Some(hash) => Some(hash),

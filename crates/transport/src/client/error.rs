@@ -88,6 +88,8 @@ pub enum HostKeyRefusalKind {
     Unknown,
     Changed,
     Revoked,
+    /// Too short to prove anything.
+    Weak,
     /// What is known of host keys cannot be read.
     Unreadable,
     /// A new key could be kept nowhere, and nobody is there to answer for it.

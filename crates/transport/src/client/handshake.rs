@@ -145,7 +145,7 @@ fn greeting(heard: &[u8]) -> Greeting {
         return Greeting::Nothing;
     }
     for line in text.lines() {
-        if line.starts_with("SSH-2.0-") || line.starts_with("SSH-1.99-") {
+        if line.starts_with("SSH-2.") || line.starts_with("SSH-1.99-") {
             return Greeting::Ssh2;
         }
         if line.starts_with("SSH-") {

@@ -16,6 +16,7 @@ use crate::algorithms::KEYS;
 use crate::trust::Offered;
 use crate::trust::host_key::{Action, Server, Strictness, decide, fingerprint};
 use crate::trust::known_hosts::{self, AppendError, Host, KnownHosts, Pins, Verdict};
+use crate::trust::strength::{self, WeakKey};
 use crate::trust::type_name;
 
 /// What is known about one host, and what to do about the rest.
@@ -35,6 +36,7 @@ pub(super) struct HostKeyCheck {
     /// Where a new key goes, and whether its name is hashed.
     store: Option<PathBuf>,
     hash: bool,
+    required_rsa_size: u32,
     pins: Arc<Pins>,
 }
 
@@ -74,6 +76,7 @@ impl HostKeyCheck {
             attended: interactive,
             store: options.user_known_hosts_files.first().cloned(),
             hash: options.hash_known_hosts,
+            required_rsa_size: options.required_rsa_size,
             pins: Arc::clone(&options.pins),
         };
         check.prefer().await?;
@@ -113,6 +116,7 @@ impl HostKeyCheck {
         };
         let key = offered.key();
         let host = self.host();
+        strength::check(offered, self.required_rsa_size).map_err(|weak| self.too_weak(&weak))?;
         let mut verdict = self.known.check(&host, offered, now());
         if let Some(lines) = self.ask_command(Purpose::HostName(key)).await? {
             verdict = with_lines(&self.known, &lines).check(&host, offered, now());
@@ -133,6 +137,16 @@ impl HostKeyCheck {
                 }
                 self.keep(key, &format!("added {host} with {fingerprint} to the known hosts"))
             }
+        }
+    }
+
+    fn too_weak(&self, weak: &WeakKey) -> HostKeyRefusal {
+        HostKeyRefusal {
+            kind: HostKeyRefusalKind::Weak,
+            message: format!(
+                "{} shows {weak}; give it a longer key or one of another kind, or lower RequiredRSASize",
+                self.host()
+            ),
         }
     }
 

@@ -10,6 +10,9 @@ use russh_channels::keys::{Certificate, PrivateKey, PublicKey, decode_secret_key
 use ssh_key::public::KeyData;
 use zeroize::Zeroizing;
 
+use crate::trust::Offered;
+use crate::trust::strength::{self, WeakKey};
+
 /// A key to offer, with its certificate if it has one.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
@@ -18,6 +21,13 @@ pub(super) struct Candidate {
     pub(super) key: PublicKey,
     pub(super) certificate: Option<Certificate>,
     pub(super) signer: SignerKind,
+}
+
+impl Candidate {
+    /// Whether its RSA key is long enough. What authority a server trusts is the server's matter.
+    pub(super) fn check_strength(&self, least_rsa_bits: u32) -> Result<(), WeakKey> {
+        strength::check(Offered::from(&self.key), least_rsa_bits)
+    }
 }
 
 /// Who has the private key.

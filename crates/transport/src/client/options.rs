@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::KnownHostsCommand;
 use crate::Tuning;
-use crate::algorithms::{REKEY_BYTES, REKEY_TIME};
+use crate::algorithms::{LEAST_RSA_BITS, REKEY_BYTES, REKEY_TIME};
 use crate::trust::host_key::Strictness;
 use crate::trust::known_hosts::Pins;
 
@@ -49,6 +49,8 @@ pub struct Options {
     /// The agent's socket.
     pub identity_agent: Option<PathBuf>,
     pub methods: Methods,
+    /// Bits of an RSA key's modulus below which a host key is refused and a key of one's own is not offered.
+    pub required_rsa_size: u32,
     /// Asks nobody anything, whatever the [`Prompter`](super::Prompter) could.
     pub batch_mode: bool,
 
@@ -125,6 +127,7 @@ impl Options {
             identities_only: false,
             identity_agent: None,
             methods: Methods::default(),
+            required_rsa_size: LEAST_RSA_BITS,
             batch_mode: false,
             server_alive_interval: None,
             server_alive_count_max: 3,

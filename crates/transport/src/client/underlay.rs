@@ -51,9 +51,17 @@ pub(super) struct Lifeline {
     _held: oneshot::Sender<()>,
 }
 
-/// The first bytes that the peer sent.
+/// How the peer began: its first bytes, and the line with its version, which may come long after them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Heard(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Heard(Arc<Mutex<Beginning>>);
+
+#[derive(Debug, Default)]
+struct Beginning {
+    first: Vec<u8>,
+    /// The beginning of the line that is not over.
+    line: Vec<u8>,
+    version: Option<Vec<u8>>,
+}
 
 /// How long a peer that has our end of the stream may take to send its own. To close before it did could reset the
 /// connection, and the peer might never read our last words.
@@ -61,6 +69,8 @@ const LINGER: Duration = Duration::from_millis(500);
 
 /// Enough to tell what the peer speaks, in bytes.
 const HEARD: usize = 512;
+/// Enough of a line to tell which version it names.
+const HEARD_OF_LINE: usize = 64;
 
 impl Underlay {
     pub(super) fn new(stream: Stream) -> (Self, Lifeline, Heard) {
@@ -84,16 +94,34 @@ impl Underlay {
 }
 
 impl Heard {
+    /// The first bytes; behind them, in a line of its own, the version that did not fit into them.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &heard.version {
+            Some(version) => [heard.first.as_slice(), b"\n", version].concat(),
+            None => heard.first.clone(),
+        }
     }
 
     /// Returns whether there is no need for more.
     pub(super) fn add(&self, bytes: &[u8]) -> bool {
         let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = HEARD.saturating_sub(heard.len());
-        heard.extend(bytes.iter().take(room));
-        heard.len() >= HEARD
+        let room = HEARD.saturating_sub(heard.first.len());
+        heard.first.extend(bytes.iter().take(room));
+        for byte in bytes {
+            if *byte != b'\n' {
+                if heard.line.len() < HEARD_OF_LINE {
+                    heard.line.push(*byte);
+                }
+                continue;
+            }
+            let line = std::mem::take(&mut heard.line);
+            if line.starts_with(b"SSH-") {
+                heard.version = Some(line);
+                return true;
+            }
+        }
+        false
     }
 }
 

@@ -14,11 +14,9 @@ use crate::trust::authorized_keys::{
     AuthorizedKeys, Decision, Diagnostic, Grant, Refusals, Request, TunnelGrant, is_token,
 };
 use crate::trust::revocation::{Revoked, RevokedKeys};
+use crate::trust::strength::{self, WeakKey};
 use crate::trust::strict_file::{self, Distrust};
 use crate::trust::{Location, Offered};
-
-/// Shorter moduli are within reach (NIST SP 800-131A).
-const MIN_RSA_BITS: u32 = 2048;
 
 /// A log-in that may go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +33,8 @@ pub(super) struct Credential {
 pub(super) enum Denial {
     #[error("the user is not among permit-users")]
     User,
-    #[error("an RSA key of {0} bits, {MIN_RSA_BITS} are needed")]
-    WeakKey(u32),
+    #[error(transparent)]
+    WeakKey(#[from] WeakKey),
     #[error("ssh-rsa signs with SHA-1; the client has to offer rsa-sha2-256 or rsa-sha2-512")]
     Sha1,
     /// The key is known and still not let in.
@@ -155,7 +153,7 @@ impl Authentication {
     fn decide(&self, options: &Options, files: &Files, login: &Login<'_>) -> Result<Credential, Denial> {
         let Login { offered, user, peer, now } = *login;
         check_user(options, user)?;
-        check_strength(offered.key())?;
+        strength::check(offered, options.required_rsa_size)?;
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         let is_named = options.permit_users.is_some();
         let request = Request { offered, user, is_named, peer: peer.to_canonical(), now };
@@ -266,16 +264,6 @@ fn revoked_keys(options: &Options) -> Result<Option<RevokedKeys>, Denial> {
 fn check_user(options: &Options, user: &str) -> Result<(), Denial> {
     match &options.permit_users {
         Some(permitted) if !permitted.iter().any(|permitted| permitted == user) => Err(Denial::User),
-        _ => Ok(()),
-    }
-}
-
-fn check_strength(key: &KeyData) -> Result<(), Denial> {
-    match key {
-        KeyData::Rsa(rsa) => {
-            let bits = rsa.key_size();
-            if bits < MIN_RSA_BITS { Err(Denial::WeakKey(bits)) } else { Ok(()) }
-        }
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use russh_channels::keys::{Certificate, PrivateKey, PublicKey};
 use tapline_frame::Mode;
 
 use crate::Tuning;
-use crate::algorithms::{REKEY_BYTES, REKEY_TIME};
+use crate::algorithms::{LEAST_RSA_BITS, REKEY_BYTES, REKEY_TIME};
 
 /// How a server behaves: `sshd_config`'s words, resolved. Files that a log-in needs are named here and read anew for
 /// each attempt, so that what they take back is taken back at once.
@@ -27,6 +27,8 @@ pub struct Options {
     pub revoked_keys: Option<PathBuf>,
     /// Keys that are authorized without a file, under a name.
     pub accept: Vec<AcceptedKey>,
+    /// Bits of an RSA key's modulus below which a client's key is refused, and its certificate's authority likewise.
+    pub required_rsa_size: u32,
     /// User names that may log in; `None` is any, as no account of this host is involved. Certificates that are valid for
     /// users by name then let nobody in.
     pub permit_users: Option<Vec<String>>,
@@ -118,6 +120,7 @@ impl Options {
             authorized_principals_file: None,
             revoked_keys: None,
             accept: Vec::new(),
+            required_rsa_size: LEAST_RSA_BITS,
             permit_users: None,
             login_grace_time: Duration::from_secs(120),
             max_startups: MaxStartups::default(),

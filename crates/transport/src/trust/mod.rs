@@ -23,6 +23,7 @@ pub(crate) mod fixtures;
 mod key_text;
 mod network;
 mod pattern;
+pub(crate) mod strength;
 pub mod strict_file;
 mod text_file;
 

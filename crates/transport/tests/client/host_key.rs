@@ -7,7 +7,9 @@ use tapline_transport::client::{ConnectError, HostKeyRefusalKind, KnownHostsComm
 use tapline_transport::trust::host_key::Strictness;
 use tapline_transport::trust::known_hosts::Pins;
 
-use crate::harness::{Keys, PORT, Scene, Scripted, Sshd, in_namespaces, log_in, log_in_with, set_mode};
+use crate::harness::{
+    Keys, PORT, Scene, Scripted, Sshd, in_namespaces, log_in, log_in_with, options, set_mode,
+};
 
 fn refusal(error: ConnectError) -> (HostKeyRefusalKind, String) {
     assert!(error.is_permanent());
@@ -378,6 +380,37 @@ fn s3_a_known_hosts_command_is_asked_and_its_failure_denies() {
             let (kind, message) = refusal(log_in(&with(failing)).await.unwrap_err());
             assert_eq!(kind, HostKeyRefusalKind::Unreadable, "{failing:?}");
             assert!(message.contains("KnownHostsCommand"), "{message}");
+        }
+    });
+}
+
+/// OpenSSH takes 1024 bits by default; here the least is what is told, and 2048 otherwise.
+#[test]
+fn t10_a_short_rsa_host_key_is_refused_though_it_is_known() {
+    in_namespaces(|| async {
+        for (size, least, taken) in [
+            ("rsa -b 1024", None, false),
+            ("rsa -b 1024", Some(1024), true),
+            ("rsa -b 2048", None, true),
+            ("rsa -b 2048", Some(3072), false),
+            ("ed25519", Some(16_384), true),
+        ] {
+            let scene = Scene::new("");
+            let Scene { keys, sshd } = scene;
+            drop(sshd);
+            keys.generate("host2", size, "");
+            let _sshd = Sshd::start(&keys, "127.0.0.1", "host2", "");
+            keys.write("known_hosts", &format!("127.0.0.1 {}", keys.text("host2.pub")));
+            let mut options = options(&keys);
+            options.required_rsa_size = least.unwrap_or(options.required_rsa_size);
+            let met = log_in(&options).await;
+            assert_eq!(met.is_ok(), taken, "{size}, {least:?}");
+            if let Err(error) = met {
+                let (kind, message) = refusal(error);
+                assert_eq!(kind, HostKeyRefusalKind::Weak);
+                assert!(message.contains("127.0.0.1 shows an RSA key of"), "{message}");
+                assert!(message.contains("RequiredRSASize"), "{message}");
+            }
         }
     });
 }

@@ -254,3 +254,14 @@ fn other_users_keys_do_not_matter() {
         assert!(denied(&error).contains("permission denied for nobody-here at 127.0.0.1"), "{error}");
     });
 }
+
+#[test]
+fn t10_a_short_rsa_key_is_not_offered() {
+    in_namespaces(|| async {
+        let scene = Scene::with_key("rsa -b 1024", "", "");
+        let message = denied(&log_in(&scene.options()).await.unwrap_err());
+        assert!(message.contains("id (an RSA key of 1024 bits, 2048 are needed)"), "{message}");
+        let options = Options { required_rsa_size: 1024, ..scene.options() };
+        log_in(&options).await.unwrap();
+    });
+}

@@ -18,6 +18,26 @@ fn peers_are_told_by_their_first_words() {
 }
 
 #[test]
+fn s10_a_peer_that_says_much_before_its_version_is_still_one() {
+    for before in ["x\n".repeat(1000), format!("{}\r\n", "x".repeat(8000)), "\n".repeat(511), String::new()] {
+        for version in
+            ["SSH-2.0-x", "SSH-2.1-OpenSSH_9.2 and a comment that is longer than what is kept of a line"]
+        {
+            let said = format!("{before}{version}\r\n\0\0\x05");
+            // In whatever pieces it comes.
+            for size in [1, 7, 600, said.len()] {
+                let heard = Heard::default();
+                let _ = said.as_bytes().chunks(size).any(|some| heard.add(some));
+                assert_eq!(greeting(&heard.bytes()), Greeting::Ssh2, "{} bytes", before.len());
+            }
+        }
+    }
+    let heard = Heard::default();
+    assert!(!heard.add(&b"HTTP/1.1 400\r\n\r\n SSH-2.0-x\n".repeat(1000)));
+    assert!(matches!(greeting(&heard.bytes()), Greeting::Other(_)));
+}
+
+#[test]
 fn a_failure_is_explained_by_what_the_peer_said() {
     let explained = |said: &[u8], error| {
         let heard = Heard::default();

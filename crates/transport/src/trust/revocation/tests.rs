@@ -117,9 +117,11 @@ fn t15_certificates_are_revoked_by_serial_number() {
         let list = Builder::new().certificates(authority, 0x20, &numbers(&[5, 7]));
         let range = Builder::new().certificates(authority, 0x21, &numbers(&[5, 7]));
         let map = Builder::new().certificates(authority, 0x22, &bitmap(3, &[0, 0b1_0100, 0b0000_0100]));
-        for (list, revoked, good) in
-            [(list, &[5, 7][..], &[4, 6, 8][..]), (range, &[5, 6, 7], &[4, 8]), (map, &[5, 13, 15], &[3, 4, 6, 14])]
-        {
+        for (list, revoked, good) in [
+            (list, &[5, 7][..], &[4, 6, 8][..]),
+            (range, &[5, 6, 7], &[4, 8]),
+            (map, &[5, 13, 15], &[3, 4, 6, 14]),
+        ] {
             for serial in revoked {
                 assert_eq!(list.finds(&numbered(*serial)), Some(RevokedPart::Serial), "{serial}");
             }
@@ -140,7 +142,8 @@ fn t15_certificates_are_revoked_by_serial_number() {
 
 #[test]
 fn t15_certificates_are_revoked_by_identity() {
-    let list = Builder::new().certificates(Some(&key(9)), 0x23, &[string(b"other"), string(b"test")].concat());
+    let list =
+        Builder::new().certificates(Some(&key(9)), 0x23, &[string(b"other"), string(b"test")].concat());
     assert_eq!(list.finds(&numbered(0)), Some(RevokedPart::KeyId));
     let list = Builder::new().certificates(Some(&key(9)), 0x23, &string(b"tes"));
     assert_eq!(list.finds(&numbered(0)), None);
@@ -157,7 +160,8 @@ fn t15_ranges_that_overlap_are_all_there() {
         assert!(revoked.has_serial(b"any", first) && revoked.has_serial(b"any", last));
         assert!(!revoked.has_serial(b"any", first - 1) && !revoked.has_serial(b"any", last + 1));
     }
-    let all: Vec<u8> = ranges.iter().flat_map(|(first, last)| section(0x21, &numbers(&[*first, *last]))).collect();
+    let all: Vec<u8> =
+        ranges.iter().flat_map(|(first, last)| section(0x21, &numbers(&[*first, *last]))).collect();
     let mut body = [string(b""), string(b"")].concat();
     body.extend(all);
     let krl = Krl::parse(&Builder::new().with(1, &body).0).unwrap();
@@ -193,7 +197,10 @@ fn t15_what_is_damaged_or_unknown_makes_the_list_unusable() {
     assert_eq!(within(0x22, &bitmap(u64::MAX, &[0b11])), KrlError::Serial);
     assert_eq!(within(0x22, &bitmap(1, &[1; 2050])), KrlError::Serial);
     let extension = |critical| [string(b"x@example.org"), vec![critical], string(b"")].concat();
-    assert_eq!(Builder::new().with(255, &extension(1)).problem(), KrlError::Extension("x@example.org".into()));
+    assert_eq!(
+        Builder::new().with(255, &extension(1)).problem(),
+        KrlError::Extension("x@example.org".into())
+    );
     assert_eq!(within(0x39, &extension(1)), KrlError::Extension("x@example.org".into()));
     assert_eq!(Builder::new().with(255, &extension(2)).problem(), KrlError::Reserved);
     assert!(Builder::new().with(255, &extension(0)).parse().is_ok());

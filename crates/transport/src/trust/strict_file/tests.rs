@@ -112,7 +112,8 @@ fn t13_what_belongs_to_others_is_not_trusted() {
     }
     const OTHER: u32 = 4711;
     let place = Place::new();
-    let give = |name: &str, owner: u32| std::os::unix::fs::lchown(place.path(name), Some(owner), None).unwrap();
+    let give =
+        |name: &str, owner: u32| std::os::unix::fs::lchown(place.path(name), Some(owner), None).unwrap();
     let refused = |name: &str| Err(Distrust::Owner { path: place.path(name), owner: OTHER, wanted: 0 });
     give("keys/file", OTHER);
     assert_eq!(place.read("keys/file"), refused("keys/file"));
