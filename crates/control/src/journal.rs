@@ -1,7 +1,7 @@
 //! The file in which [`Owned`] outlives a crash.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::Owned;
+use crate::{
+    Owned,
+    hands::{self, InOtherHands},
+};
 
 /// Holds the record of what Tapline owns and keeps it in a file, if it was given one.
 ///
@@ -36,6 +39,10 @@ pub enum JournalError {
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}; check the directory and its permissions", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error(
+        "the record of changed network state cannot be kept safely: {0}; or give another directory with --state-dir"
+    )]
+    Hands(#[from] InOtherHands),
     #[error("{} is in use by another process; stop that or give this one another file", path.display())]
     Busy { path: PathBuf },
     #[error("{} is damaged ({reason}); move it away, then what it recorded stays in the kernel", path.display())]
@@ -71,7 +78,7 @@ const LONGEST: u64 = 16 << 20;
 
 impl Journal {
     /// Reads the record at `path`, which need not exist, and locks it against other processes. The directory is
-    /// created when missing. Call it on a thread that is in the network namespace to be controlled.
+    /// created when missing, and neither it nor the file may be in others' hands. Call it on a thread that is in the network namespace to be controlled.
     ///
     /// # Errors
     /// The file cannot be read or locked, or is not what this module wrote.
@@ -80,7 +87,8 @@ impl Journal {
         let scope = Scope::current().map_err(|source| JournalError::Read { path: path.clone(), source })?;
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)
-                .map_err(|source| JournalError::Write { path: path.clone(), source })?;
+                .and_then(|()| hands::check_directory(directory))
+                .map_err(|source| JournalError::Write { path: path.clone(), source })??;
         }
         let lock = Lock::take(&path)?;
         let owned = read(&path, &scope)?;
@@ -117,8 +125,11 @@ fn read(path: &Path, scope: &Scope) -> Result<Owned, JournalError> {
     let failed = |source| JournalError::Read { path: path.to_owned(), source };
     let damaged = |reason: String| JournalError::Damaged { path: path.to_owned(), reason };
     let mut text = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(LONGEST).read_to_end(&mut text).map_err(failed)?,
+    match hands::no_link().read(true).open(path) {
+        Ok(file) => {
+            hands::check_file(path, &file).map_err(failed)??;
+            file.take(LONGEST).read_to_end(&mut text).map_err(failed)?
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Owned::default()),
         Err(error) => return Err(failed(error)),
     };
@@ -139,13 +150,7 @@ impl Location {
         }
         let text = serde_json::to_vec(&Storing { version: VERSION, scope: &self.scope, owned })?;
         let next = beside(&self.path, ".new");
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&next)?
-            .write_all(&text)?;
+        hands::create_anew(&next)?.write_all(&text)?;
         fs::rename(&next, &self.path)
     }
 }
@@ -171,9 +176,10 @@ impl Lock {
         let path = beside(journal, ".lock");
         let failed = |source| JournalError::Write { path: path.clone(), source };
         loop {
-            let mut options = OpenOptions::new();
+            let mut options = hands::no_link();
             let file =
                 options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+            hands::check_file(&path, &file).map_err(failed)??;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(JournalError::Busy { path: journal.to_owned() }),

@@ -38,6 +38,7 @@ mod controller;
 mod desired;
 mod events;
 mod execute;
+mod hands;
 mod journal;
 mod name;
 pub mod namespace;
@@ -56,6 +57,7 @@ pub use controller::{
 pub use desired::{Bridge, BridgeParameters, Desired, Interface, Route};
 pub use events::{EventsError, LinkEvent, LinkEvents};
 pub use execute::{OperationError, Reason};
+pub use hands::InOtherHands;
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use journal::{Journal, JournalError};
 pub use name::{InterfaceName, InterfaceNameError, MacAddress, MacAddressError};

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
@@ -17,6 +17,8 @@ pub(crate) enum DirectoryError {
     Keep { path: PathBuf, source: io::Error },
     #[error("cannot mount a tmpfs for the lab's files: {0}; give a directory for them instead (--keep)")]
     Mount(io::Error),
+    #[error("{} is in others' hands; name a directory of yours that nobody else can write", .0.display())]
+    Hands(PathBuf),
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
 }
@@ -45,6 +47,11 @@ impl Directory {
     pub(crate) fn kept(path: &Path) -> Result<Self, DirectoryError> {
         let failed = |source| DirectoryError::Keep { path: path.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        let found = fs::metadata(path).map_err(failed)?;
+        let user = nix::unistd::geteuid().as_raw();
+        if found.uid() != 0 && found.uid() != user || found.mode() & 0o022 != 0 {
+            return Err(DirectoryError::Hands(path.to_owned()));
+        }
         if fs::read_dir(path).map_err(failed)?.next().is_some() {
             return Err(failed(io::ErrorKind::DirectoryNotEmpty.into()));
         }
@@ -67,3 +74,6 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), DirectoryError> {
     open.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|source| DirectoryError::Write { path: path.to_owned(), source })
 }
+
+#[cfg(test)]
+mod tests;

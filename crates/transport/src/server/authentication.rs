@@ -62,7 +62,8 @@ pub(super) enum Denial {
     RevokedKeys(String),
 }
 
-/// A file of authorized keys that ends the reading: neither the files after it nor `accept` let anybody in.
+/// A file of authorized keys that ends the reading: neither the files after it, nor `accept`, nor listed authorities let
+/// anybody in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unread {
     #[error("{0}; until then only the lines of files before it let anybody in")]
@@ -199,8 +200,8 @@ impl Authentication {
                 }
             }
         }
-        // What is missing of these only lets in fewer.
-        for path in &options.trusted_user_ca_keys {
+        // What is missing of these only lets in fewer, but a line that has not been read could limit an authority.
+        for path in options.trusted_user_ca_keys.iter().filter(|_| unread.is_none()) {
             keys.add_authorities(path, &text_or_report(path, reports));
         }
         if let Some(path) = &options.authorized_principals_file {

@@ -1,10 +1,11 @@
 //! The server's own keys and certificates: reading them, and making the first.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::libc;
 use russh_channels::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh_channels::keys::ssh_key::{self, LineEnding, certificate::CertType};
 use russh_channels::keys::{Certificate, HashAlg, PrivateKey};
@@ -24,6 +25,10 @@ pub enum HostKeyError {
         path.display(), path.display()
     )]
     Permissions { path: PathBuf, mode: u32 },
+    #[error("the host key {} belongs to user {owner}; run `chown {wanted} {}`", path.display(), path.display())]
+    Owner { path: PathBuf, owner: u32, wanted: u32 },
+    #[error("{} is no regular file; correct the path", path.display())]
+    NoFile { path: PathBuf },
     #[error("{} is larger than any key; correct the path", path.display())]
     Size { path: PathBuf },
     #[error(
@@ -48,8 +53,12 @@ pub enum HostKeyError {
 /// # Errors
 /// See [`HostKeyError`].
 pub fn load_host_key(path: &Path) -> Result<PrivateKey, HostKeyError> {
-    let file = File::open(path).map_err(|source| HostKeyError::Read { path: path.into(), source })?;
-    let mode = file.metadata().map_err(|source| HostKeyError::Read { path: path.into(), source })?.mode();
+    let (file, found) = open(path)?;
+    let (owner, wanted) = (found.uid(), nix::unistd::geteuid().as_raw());
+    if owner != 0 && owner != wanted {
+        return Err(HostKeyError::Owner { path: path.into(), owner, wanted });
+    }
+    let mode = found.mode();
     if mode & 0o077 != 0 {
         return Err(HostKeyError::Permissions { path: path.into(), mode: mode & 0o7777 });
     }
@@ -100,7 +109,7 @@ pub fn create_host_key(path: &Path) -> Result<PrivateKey, HostKeyError> {
 /// # Errors
 /// See [`HostKeyError`].
 pub fn load_host_certificate(path: &Path) -> Result<Certificate, HostKeyError> {
-    let file = File::open(path).map_err(|source| HostKeyError::Read { path: path.into(), source })?;
+    let (file, _) = open(path)?;
     let text = read_all(path, file)?;
     let refused = |reason: String| HostKeyError::NoCertificate { path: path.into(), reason };
     let certificate = Certificate::from_openssh(String::from_utf8_lossy(&text).trim())
@@ -108,6 +117,18 @@ pub fn load_host_certificate(path: &Path) -> Result<Certificate, HostKeyError> {
     match certificate.cert_type() {
         CertType::Host => Ok(certificate),
         CertType::User => Err(refused("it is a user certificate".to_owned())),
+    }
+}
+
+/// A pipe or a terminal must not hold up the start.
+fn open(path: &Path) -> Result<(File, Metadata), HostKeyError> {
+    let failed = |source| HostKeyError::Read { path: path.into(), source };
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    let found = file.metadata().map_err(failed)?;
+    match found.is_file() {
+        true => Ok((file, found)),
+        false => Err(HostKeyError::NoFile { path: path.into() }),
     }
 }
 

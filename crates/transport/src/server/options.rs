@@ -17,7 +17,7 @@ pub struct Options {
     pub host_certificates: Vec<Certificate>,
     pub permit_tunnel: PermitTunnel,
     /// In OpenSSH's format. A file that never existed has no lines; one that cannot be read, or that others could have
-    /// written, ends the reading: neither the files after it nor `accept` let anybody in.
+    /// written, ends the reading: neither the files after it, nor `accept`, nor trusted authorities let anybody in.
     pub authorized_keys_files: Vec<PathBuf>,
     /// Files of authorities whose certificates admit the users they name (`TrustedUserCAKeys`).
     pub trusted_user_ca_keys: Vec<PathBuf>,

@@ -130,7 +130,9 @@ impl AuthorizedKeys {
     pub fn line_about(&self, key: &KeyData) -> Option<&Location> {
         let entry = self.entries.iter().find(|entry| &entry.key == key).map(|entry| &entry.location);
         let text = base64(key);
-        entry.or_else(|| self.diagnostics.iter().find(|line| line.is_about(key, &text)).map(|line| &line.location))
+        entry.or_else(|| {
+            self.diagnostics.iter().find(|line| line.is_about(key, &text)).map(|line| &line.location)
+        })
     }
 
     /// Whether the peer may log in, and what its link may do.

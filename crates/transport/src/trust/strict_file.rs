@@ -213,7 +213,9 @@ fn check_directory(path: &Path, found: &Metadata, owners: &Owners) -> Result<(),
         });
     }
     owners.check_directory(path, found.uid())?;
-    match found.mode() & OTHERS_WRITE != 0 && found.mode() & STICKY == 0 {
+    // The group of a lab's user is often his alone, and his directories are writable by it.
+    let others = if owners.unmapped.is_some() { OTHERS_WRITE & !0o020 } else { OTHERS_WRITE };
+    match found.mode() & others != 0 && found.mode() & STICKY == 0 {
         true => Err(Distrust::Writable(path.to_owned())),
         false => Ok(()),
     }

@@ -96,7 +96,8 @@ async fn answers(ssh: Ssh) -> Vec<String> {
             .iter()
             .any(|words| line.contains(words))
     };
-    let without_user = |line: &str| line.trim().rsplit_once(": ").map_or(String::new(), |(_, rest)| rest.to_owned());
+    let without_user =
+        |line: &str| line.trim().rsplit_once(": ").map_or(String::new(), |(_, rest)| rest.to_owned());
     said.lines().filter(is_answer).map(without_user).collect()
 }
 
@@ -119,7 +120,9 @@ fn t11_who_is_not_let_in_gets_one_answer() {
         for user in ["tapline", "somebody", "root", "TAPLINE"] {
             assert_eq!(answers(site.ssh(&server).user(user)).await, refused, "{user}");
             // One that is revoked, limited to elsewhere, or of a line that is damaged.
-            for line in ["", "from=\"192.0.2.9\" ", "expiry-time=\"20200101Z\" ", "unheard-of ", "command=\"id\" "] {
+            for line in
+                ["", "from=\"192.0.2.9\" ", "expiry-time=\"20200101Z\" ", "unheard-of ", "command=\"id\" "]
+            {
                 site.write("authorized_keys", &format!("{line}{}", crate::harness::line(STRANGER)));
                 let stranger = site.ssh(&server).user(user).key(&site.path("stranger"));
                 assert_eq!(answers(stranger).await, refused, "{user} {line}");
@@ -135,7 +138,10 @@ fn t11_who_is_not_let_in_gets_one_answer() {
             let mut others = None;
             for user in ["tapline", "somebody", "root"] {
                 let answers = answers(site.ssh(&server).user(user)).await;
-                assert!(!answers.iter().any(|answer| answer.contains("ED25519")), "{arguments:?}: {answers:?}");
+                assert!(
+                    !answers.iter().any(|answer| answer.contains("ED25519")),
+                    "{arguments:?}: {answers:?}"
+                );
                 assert_eq!(others.get_or_insert_with(|| answers.clone()), &answers, "{user} {arguments:?}");
             }
         }
@@ -155,7 +161,12 @@ fn t7_a_principal_that_means_nothing_opens_nothing() {
         for user in ["www", "visitor", "tapline", "root"] {
             site.ssh(&server).user(user).tap("any:any").refused_with("Permission denied (publickey)").await;
         }
-        crate::harness::logged(&["Failed publickey for visitor", "permit-user", "authorized-principals-file"]).await;
+        crate::harness::logged(&[
+            "Failed publickey for visitor",
+            "permit-user",
+            "authorized-principals-file",
+        ])
+        .await;
 
         site.write("principals", "tunnel=\"5\" visitor\n");
         options.authorized_principals_file = Some(site.path("principals"));

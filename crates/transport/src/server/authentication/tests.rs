@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod monotone;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -214,7 +216,8 @@ fn t1_no_descriptor_left_denies() {
     // The whole program runs out of them in tests/daemon; here other tests of this process would.
     let problem = Distrust::Unreadable { path: site.files.path(), reason: "Too many open files".into() };
     let unread = super::Files { keys: AuthorizedKeys::new(), unread: Some(problem.into()) };
-    let denial = site.authentication.decide(&site.files.options, &unread, &login(&key(1), "root")).unwrap_err();
+    let denial =
+        site.authentication.decide(&site.files.options, &unread, &login(&key(1), "root")).unwrap_err();
     let words = denial.to_string();
     assert!(words.contains("cannot read") && words.contains("Too many open files"), "{words}");
 }
@@ -288,7 +291,8 @@ fn t7_names_that_anyone_may_choose_open_nothing() {
 
     // With a file of principals the user's name says nothing.
     files.options.permit_users = None;
-    files.options.authorized_principals_file = Some(files.put("principals", "# ours\nspare\ntunnel=\"7\" lab # here\n"));
+    files.options.authorized_principals_file =
+        Some(files.put("principals", "# ours\nspare\ntunnel=\"7\" lab # here\n"));
     assert_eq!(at(&files.options, "nobody").unwrap().tunnel, TunnelGrant::Forced(Unit::Number(7)));
     for text in ["", "spare", "# lab", "la", "labs", "from=\"198.51.100.1\" lab", "unheard-of lab\nlab"] {
         files.put("principals", text);

@@ -59,3 +59,30 @@ fn what_is_no_key_is_refused_with_a_way_on() {
         Err(HostKeyError::Create { .. })
     ));
 }
+
+#[test]
+fn t13_a_host_key_in_others_hands_is_not_used_and_links_are_not_written_through() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("key");
+    let precious = directory.path().join("precious");
+    fs::write(&precious, "precious").unwrap();
+    // A link where the public half goes, and one to nothing where the key goes.
+    std::os::unix::fs::symlink(&precious, directory.path().join("key.pub")).unwrap();
+    create_host_key(&path).unwrap();
+    assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+    let dangling = directory.path().join("dangling");
+    std::os::unix::fs::symlink(directory.path().join("nowhere"), &dangling).unwrap();
+    assert!(create_host_key(&dangling).is_err());
+    assert!(!directory.path().join("nowhere").exists());
+    assert!(matches!(load_host_key(directory.path()), Err(HostKeyError::NoFile { .. })));
+    let pipe = directory.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    assert!(matches!(load_host_key(&pipe), Err(HostKeyError::NoFile { .. })));
+    assert!(matches!(load_host_certificate(&pipe), Err(HostKeyError::NoFile { .. })));
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, Some(4711), None).unwrap();
+        let error = load_host_key(&path).unwrap_err();
+        assert!(matches!(error, HostKeyError::Owner { owner: 4711, .. }), "{error}");
+        assert!(error.to_string().contains("chown 0"), "{error}");
+    }
+}

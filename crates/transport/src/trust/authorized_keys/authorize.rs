@@ -199,21 +199,19 @@ fn check<'a>(
     let key_id = || certificate::key_id(certificate);
     let (wanted, options) = match (&entry.options.principals, principals) {
         (Some(names), _) => (Principals::OneOf(names), &entry.options),
-        (None, Some(lines)) if entry.is_listed => {
-            match lines.of(certificate.valid_principals()) {
-                PrincipalFound::Line(line) => {
-                    check_limits(&line.options, &line.location, request)?;
-                    (Principals::OneOf(std::slice::from_ref(&line.name)), &line.options)
-                }
-                PrincipalFound::Refused(diagnostic) => {
-                    return Err(Refusal::Line(Box::new(diagnostic.clone())));
-                }
-                PrincipalFound::None => {
-                    let name = "a principal of authorized-principals-file".to_owned();
-                    return Err(refused(CertificateError::NotAPrincipal { key_id: key_id(), name }));
-                }
+        (None, Some(lines)) if entry.is_listed => match lines.of(certificate.valid_principals()) {
+            PrincipalFound::Line(line) => {
+                check_limits(&line.options, &line.location, request)?;
+                (Principals::OneOf(std::slice::from_ref(&line.name)), &line.options)
             }
-        }
+            PrincipalFound::Refused(diagnostic) => {
+                return Err(Refusal::Line(Box::new(diagnostic.clone())));
+            }
+            PrincipalFound::None => {
+                let name = "a principal of authorized-principals-file".to_owned();
+                return Err(refused(CertificateError::NotAPrincipal { key_id: key_id(), name }));
+            }
+        },
         (None, _) if request.is_named => (Principals::User(request.user), &entry.options),
         (None, _) => return Err(refused(CertificateError::AnyUser { key_id: key_id() })),
     };

@@ -292,7 +292,8 @@ fn check_permit(option: &'static str, value: String) -> Result<(), OptionError> 
     };
     let is_port = |port: &str| {
         port == "*"
-            || port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+            || port.bytes().all(|byte| byte.is_ascii_digit())
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
     };
     match port.is_some_and(is_port) {
         true => Ok(()),

@@ -246,7 +246,10 @@ fn a_later_line_may_let_in() {
 fn security_tokens_need_no_touch_required() {
     let token = token_key(1);
     let line = ssh_key::PublicKey::from(token.clone()).to_openssh().unwrap();
-    assert!(matches!(keys(&line).diagnostics().next().unwrap().problem, LineProblem::Option(OptionError::Touch)));
+    assert!(matches!(
+        keys(&line).diagnostics().next().unwrap().problem,
+        LineProblem::Option(OptionError::Touch)
+    ));
     let keys = keys(&format!("no-touch-required {line}"));
     assert!(matches!(ask(&keys, Offered::Key(&token)), Decision::Granted(_)));
 }
@@ -353,6 +356,78 @@ fn tokens_in_certificates_need_no_touch_required_twice() {
     assert!(matches!(certified(&with, &cert(true)), Decision::Granted(_)));
     assert!(matches!(error_of(certified(&with, &cert(false))), CertificateError::Touch { .. }));
     assert!(matches!(error_of(certified(&without, &cert(true))), CertificateError::Touch { .. }));
+}
+
+#[test]
+fn s14_options_are_split_as_sshd_splits_them() {
+    for accepted in [
+        "no-pty,",
+        "no-pty,,no-user-rc",
+        ",no-pty",
+        ",,",
+        "no-pty,tunnel=\"7\",",
+        "no-pty, \t",
+        r#"permitopen="192.0.2.1:80",permitopen="[2001:db8::1]:80",permitopen="h:*",permitopen="h/80""#,
+        r#"permitlisten="8080",permitlisten="*",permitlisten="localhost:8080",permitlisten="[::1]:22""#,
+        r#"permitopen=":80""#,
+        r#"environment="A=b c",environment="A_1=""#,
+        r#"environment="A=b \"c\", d""#,
+        r#"environment="A=\\\" ""#,
+        "verify-required",
+        "no-touch-required,touch-required",
+    ] {
+        assert!(options(accepted).is_ok(), "{accepted}");
+    }
+    for refused in [
+        r#"permitopen="h""#,
+        r#"permitopen="h:""#,
+        r#"permitopen="h:0""#,
+        r#"permitopen="h:65536""#,
+        r#"permitopen="h:80x""#,
+        r#"permitopen="[h:80""#,
+        r#"permitopen="[h]80""#,
+        r#"permitopen="8080""#,
+        r#"permitlisten="h:x""#,
+        r#"permitlisten="0""#,
+        r#"permitlisten="""#,
+        r#"environment="A""#,
+        r#"environment="=b""#,
+        r#"environment="A-B=c""#,
+        "no-pty;no-user-rc",
+        "no-pty,unheard-of",
+        r#"tunnel="1" "#,
+        r#"tunnel="1"x"#,
+        "\"no-pty\"",
+    ] {
+        let tunnel_then_blank = refused.ends_with("\"1\" ");
+        assert_eq!(options(refused).is_ok(), tunnel_then_blank, "{refused}");
+    }
+    let tunnel = |text: &str| options(text).unwrap().tunnel;
+    assert_eq!(tunnel(r#"tunnel="1",tunnel="2""#), TunnelGrant::Forced(Unit::Number(2)), "the last counts");
+    assert_eq!(tunnel("restrict,"), TunnelGrant::No);
+    assert_eq!(tunnel(",,RESTRICT,,pty"), TunnelGrant::No);
+}
+
+#[test]
+fn t1_a_refused_line_bars_the_later_ones_about_its_key() {
+    let ask = |lines: &str| {
+        ask(&keys(&lines.replace("KEY", &text(1)).replace("CUT", &text(1)[..60])), Offered::Key(&key(1)))
+    };
+    for refused in [
+        "restrct KEY\nKEY",
+        "restrict,command=\"x\" KEY\nKEY",
+        "from=\"192.0.2.9 KEY\nKEY",
+        "restrict CUT\nKEY",
+        "restrict ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\nKEY",
+        "principals=\"x\" KEY\ntunnel=\"1\" KEY",
+    ] {
+        assert!(matches!(ask(refused), Decision::Refused(_)), "{refused}");
+    }
+    let other = text(2);
+    for granted in ["KEY\nrestrct KEY", "nonsense\nKEY", "restrict\nKEY", "from=\"198.51.100.1\" KEY\nKEY"] {
+        assert!(matches!(ask(granted), Decision::Granted(_)), "{granted}");
+    }
+    assert!(matches!(ask(&format!("restrct {other}\nKEY")), Decision::Granted(_)), "another key's");
 }
 
 fn arbitrary_option() -> impl Strategy<Value = String> {

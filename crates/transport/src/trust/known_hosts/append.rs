@@ -3,10 +3,11 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
+use nix::unistd::geteuid;
 use ssh_key::{PublicKey, public::KeyData};
 use thiserror::Error;
 
@@ -128,6 +129,14 @@ fn open_to_append(open: &mut OpenOptions, path: &Path) -> io::Result<File> {
         && !directory.exists()
     {
         fs::DirBuilder::new().mode(0o700).create(directory)?;
+    }
+    // Whoever put a link of his there would choose which file is written.
+    if let Ok(found) = fs::symlink_metadata(path)
+        && found.is_symlink()
+        && found.uid() != 0
+        && found.uid() != geteuid().as_raw()
+    {
+        return Err(io::Error::other(format!("it is a symbolic link of user {}", found.uid())));
     }
     open.read(true).append(true).open(path)
 }

@@ -406,3 +406,21 @@ fn t5_only_a_file_that_is_not_there_says_nothing() {
         assert_eq!(known.unreadable().is_none(), readable, "{}", path.display());
     }
 }
+
+#[test]
+fn t13_a_strangers_link_is_not_written_through() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (link, target) = (directory.path().join("known_hosts"), directory.path().join("target"));
+    fs::write(&target, "").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let host = Host { name: "berlin.example.org", port: 22, alias: None };
+    std::os::unix::fs::lchown(&link, Some(4711), None).unwrap();
+    let error = append(&link, &host, &key(1), false).unwrap_err().to_string();
+    assert!(error.contains("symbolic link of user 4711"), "{error}");
+    assert_eq!(fs::read_to_string(&target).unwrap(), "");
+    std::os::unix::fs::lchown(&link, Some(0), None).unwrap();
+    append(&link, &host, &key(1), false).unwrap();
+}
