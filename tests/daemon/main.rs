@@ -12,14 +12,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod broken_links;
+mod check;
 mod connections;
-mod desk;
 mod host_keys;
 mod kernel_state;
 mod lab;
 mod life_cycle;
 mod peers;
-mod penalties;
 mod privilege;
 mod reload;
 mod sites;

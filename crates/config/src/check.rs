@@ -4,19 +4,18 @@
 //! between the others. Values that cannot be read have been reported by then and are passed over here.
 
 mod devices;
+mod paper;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-
-use ipnet::IpNet;
 
 use crate::diagnostic::{Report, Span, quoted};
 use crate::document::Node;
 use crate::nearest::nearest;
 use crate::schema::{Element, is_misspelt, missing};
 use crate::value::{
-    Bounded, HostTarget, InterfaceName, Mtu, Native, PermitTunnel, ProxyCommand, ProxyJump, PublicKey,
-    Tunnel, UserName,
+    Bounded, HostTarget, InterfaceAddress, InterfaceName, Mtu, Native, PermitTunnel, ProxyCommand, ProxyJump,
+    PublicKey, Tunnel, UserName,
 };
 
 /// RFC 8200, section 5: the least packet size every IPv6 link carries, in bytes.
@@ -49,6 +48,7 @@ pub(crate) fn configuration(root: &Node, keys: Keys<'_>, report: &mut Report) {
         }
     }
     devices::check(root, report);
+    paper::check(root, report);
 }
 
 /// The value behind `key` and its place, when it can be read.
@@ -130,7 +130,8 @@ fn endpoint(node: &Node, tunnel: Option<Tunnel>, bridges: Option<&[&str]>, repor
 
 fn ipv6_needs_room(node: &Node, report: &mut Report) {
     let Some((mtu, at)) = value::<Mtu>(node, "mtu") else { return };
-    let is_v6 = items(node.value("addresses")).any(|(net, _)| matches!(net, IpNet::V6(_)))
+    let is_v6 = items::<InterfaceAddress>(node.value("addresses"))
+        .any(|(address, _)| address.net.addr().is_ipv6())
         || matches!(value(node, "accept-ra"), Some((true, _)));
     if is_v6 && mtu.get() < IPV6_LEAST_MTU {
         let message = format!("an mtu of {mtu} leaves no room for IPv6");
@@ -169,6 +170,14 @@ fn server(node: &Node, keys: Keys<'_>, report: &mut Report) {
 }
 
 fn listening(node: &Node, report: &mut Report) {
+    if let Some(list) = node.value("host-keys")
+        && list.kind() == "a list"
+        && list.items().is_empty()
+    {
+        let hint =
+            "remove `host-keys` to have /etc/tapline/ssh_host_ed25519_key, which is created when missing";
+        report.error(list.span, "a server without a host key", hint);
+    }
     if let Some(list) = node.value("listen")
         && list.kind() == "a list"
         && list.items().is_empty()

@@ -5,13 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use ipnet::IpNet;
-
 use crate::schema::{OneOrMany, default_is_new, section};
 use crate::value::{
-    AddressFamily, Bounded, Congestion, HostTarget, InterfaceName, LinkLocal, MacAddr, MaxStartups, Mtu,
-    Name, Native, PathPattern, PermitTunnel, ProxyCommand, ProxyJump, PublicKey, RekeyLimit, Route,
-    StrictHostKeyChecking, Tunnel, TunnelDevice, Unit, UserName, WindowLimit,
+    AddressFamily, Bounded, Congestion, HostTarget, InterfaceAddress, InterfaceName, LinkLocal, MacAddr,
+    MaxStartups, Mtu, Name, Native, PathPattern, PermitTunnel, ProxyCommand, ProxyJump, PublicKey,
+    RekeyLimit, Route, ShellCommand, StrictHostKeyChecking, Tunnel, TunnelDevice, Unit, UserName,
+    WindowLimit,
 };
 
 section! {
@@ -59,7 +58,7 @@ section! {
         /// Whether addresses that fail to log in are kept waiting.
         "per-source-penalties" => per_source_penalties: bool = true,
         /// After this time without a word from a peer it is asked for one; 0 never asks.
-        "client-alive-interval" => client_alive_interval: Duration = Duration::from_secs(5),
+        "client-alive-interval" => client_alive_interval: Duration = Duration::from_secs(15),
         /// Questions without an answer after which a peer counts as gone; 0 waits for ever.
         "client-alive-count-max" => client_alive_count_max: u32 = 3,
         /// Traffic and time after which new keys are agreed on.
@@ -82,8 +81,8 @@ section! {
         "public-key" => public_key: Option<PublicKey> = None,
         /// The bridge whose port the tap becomes.
         "bridge" => bridge: Option<InterfaceName> = None,
-        /// Addresses of the device, with their prefix.
-        "addresses" => addresses: Vec<IpNet> = Vec::new(),
+        /// Addresses of the device, with their prefix; as a mapping with the peer's, which is ifconfig's pointopoint.
+        "addresses" => addresses: Vec<InterfaceAddress> = Vec::new(),
         /// Routes through the device.
         "routes" => routes: Vec<Route> = Vec::new(),
         /// Largest packet in bytes, without the Ethernet header.
@@ -96,6 +95,8 @@ section! {
         "link-local" => link_local: Option<LinkLocal> = None,
         /// The device on this host, as `tunnel=` of authorized_keys: a number, or any.
         "tunnel-device" => tunnel_device: Unit = Unit::Any,
+        /// The name of the device on this host, in the place of tapN or tunN.
+        "set-name" => set_name: Option<InterfaceName> = None,
     }
 }
 
@@ -114,6 +115,8 @@ section! {
         "tunnel" => tunnel: Tunnel = Tunnel::Ethernet,
         /// Tunnel devices as in `ssh -w`: local:remote, each a number or any.
         "tunnel-device" => tunnel_device: TunnelDevice = TunnelDevice::default(),
+        /// The name of the device on this host, in the place of tapN or tunN.
+        "set-name" => set_name: Option<InterfaceName> = None,
         /// Private keys to log in with.
         "identity-file" => identity_file: OneOrMany<PathPattern> = OneOrMany::none(),
         /// Certificates to log in with.
@@ -124,6 +127,10 @@ section! {
         "strict-host-key-checking" => strict_host_key_checking: Option<StrictHostKeyChecking> = None,
         /// Hosts to go through: [user@]host[:port], several with commas or as a list; none goes straight.
         "proxy-jump" => proxy_jump: Option<ProxyJump> = None,
+        /// Host keys that are refused whatever else says of them: key lines or a KRL, as RevokedHostKeys.
+        "revoked-host-keys" => revoked_host_keys: OneOrMany<PathPattern> = OneOrMany::none(),
+        /// A command for the user's shell after each time the link is up, as LocalCommand; %T is the device.
+        "local-command" => local_command: Option<ShellCommand> = None,
         /// A command whose input and output are the connection; none uses a socket.
         "proxy-command" => proxy_command: Option<ProxyCommand> = None,
         /// After this time without a word from the server it is asked for one; 0 never asks.
@@ -149,8 +156,8 @@ section! {
         "mtu" => mtu: Option<Mtu> = None,
         /// MAC address of the tap.
         "macaddress" => macaddress: Option<MacAddr> = None,
-        /// Addresses of the device, with their prefix.
-        "addresses" => addresses: Vec<IpNet> = Vec::new(),
+        /// Addresses of the device, with their prefix; as a mapping with the peer's, which is ifconfig's pointopoint.
+        "addresses" => addresses: Vec<InterfaceAddress> = Vec::new(),
         /// Routes through the device.
         "routes" => routes: Vec<Route> = Vec::new(),
         /// Whether router advertisements are followed; the kernel's own default otherwise.
@@ -170,7 +177,7 @@ section! {
         /// Interfaces of this host that become its ports.
         "interfaces" => interfaces: Vec<InterfaceName> = Vec::new(),
         /// Addresses of the bridge, with their prefix.
-        "addresses" => addresses: Vec<IpNet> = Vec::new(),
+        "addresses" => addresses: Vec<InterfaceAddress> = Vec::new(),
         /// Routes through the bridge.
         "routes" => routes: Vec<Route> = Vec::new(),
         /// Largest packet in bytes, without the Ethernet header.

@@ -7,9 +7,20 @@ const KEPT: usize = 100;
 /// Characters of a source line that are shown around the mistake.
 const SHOWN: usize = 120;
 
-/// One mistake in one file.
+/// How much a diagnostic matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// The file can be used, and what it says will not work, or has a price.
+    Warning,
+}
+
+/// One mistake in one file, or one warning about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Whether the file can be used.
+    pub severity: Severity,
     /// The file's name as the caller gave it.
     pub file: String,
     /// Line, counted from 1.
@@ -27,12 +38,18 @@ pub struct Diagnostic {
 }
 
 impl fmt::Display for Diagnostic {
-    /// Renders `file:line:column: message`, the line, a caret and the hint; no trailing line break.
+    /// Renders `file:line:column: message`, the line, a caret and the hint; no trailing line break. The message of a
+    /// warning begins with that word.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
         let (line, caret) = self.excerpt();
-        write!(f, "{}:{}:{}: {}", printable(&self.file), self.line, self.column, printable(&self.message))?;
+        let kind = match self.severity {
+            Severity::Error => "",
+            Severity::Warning => "warning: ",
+        };
+        let (file, message) = (printable(&self.file), printable(&self.message));
+        write!(f, "{file}:{}:{}: {kind}{message}", self.line, self.column)?;
         write!(f, "\n{gutter} |\n{number} | {line}\n{gutter} | {caret}")?;
         match &self.hint {
             Some(hint) => write!(f, "\n{gutter} = hint: {}", printable(hint)),
@@ -42,6 +59,34 @@ impl fmt::Display for Diagnostic {
 }
 
 impl Diagnostic {
+    pub(crate) fn new(
+        severity: Severity,
+        file: &str,
+        (at, source_line): (Span, &str),
+        message: String,
+        hint: Option<String>,
+    ) -> Self {
+        let room = source_line.chars().count().saturating_sub(at.column.saturating_sub(1));
+        Self {
+            severity,
+            file: file.to_owned(),
+            line: at.line,
+            column: at.column,
+            width: at.width.clamp(1, room.max(1)),
+            message,
+            hint,
+            source_line: source_line.to_owned(),
+        }
+    }
+
+    /// `file:line:column: message; hint`, for a log.
+    #[must_use]
+    pub fn in_one_line(&self) -> String {
+        let (file, message) = (printable(&self.file), printable(&self.message));
+        let hint = self.hint.as_ref().map_or_else(String::new, |hint| format!("; {}", printable(hint)));
+        format!("{file}:{}:{}: {message}{hint}", self.line, self.column)
+    }
+
     /// The part of the source line around the mistake, and the carets that go below it.
     fn excerpt(&self) -> (String, String) {
         let before = self.column.saturating_sub(1);
@@ -64,22 +109,55 @@ impl Diagnostic {
     }
 }
 
-/// Every mistake found in one file, at least one, in the order of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is to be said about one file, in its order. As an error it holds at least one mistake.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     found: Vec<Diagnostic>,
     left_out: usize,
 }
 
 impl Diagnostics {
-    /// The mistakes, in the order of the file.
+    /// The mistakes and warnings, in the order of the file.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.found.iter()
     }
 
-    /// How many mistakes were found, those included that are not kept.
+    /// How many were found, those included that are not kept.
     pub fn count(&self) -> usize {
         self.found.len().saturating_add(self.left_out)
+    }
+
+    /// Whether one of them is a mistake, for which the file cannot be used.
+    pub fn has_errors(&self) -> bool {
+        self.left_out > 0 || self.found.iter().any(|found| found.severity == Severity::Error)
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// These and others about the same file, in its order.
+    #[must_use]
+    pub fn and(mut self, others: impl IntoIterator<Item = Diagnostic>) -> Self {
+        self.found.extend(others);
+        self.found.sort_by_key(|found| (found.line, found.column));
+        self
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.found.into_iter()
+    }
+}
+
+impl FromIterator<Diagnostic> for Diagnostics {
+    fn from_iter<I: IntoIterator<Item = Diagnostic>>(found: I) -> Self {
+        Self::default().and(found)
     }
 }
 
@@ -120,10 +198,19 @@ pub(crate) struct Span {
     pub(crate) width: usize,
 }
 
+#[derive(Debug)]
+struct Finding {
+    severity: Severity,
+    at: Span,
+    message: String,
+    hint: Option<String>,
+}
+
 /// Collects the mistakes of one file while it is walked.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    found: Vec<(Span, String, Option<String>)>,
+    found: Vec<Finding>,
+    errors: usize,
     left_out: usize,
     truncated: bool,
 }
@@ -137,13 +224,24 @@ impl Report {
 
     /// As [`Report::error`], for a hint that takes work to find.
     pub(crate) fn error_with(&mut self, at: Span, message: impl Into<String>, hint: impl FnOnce() -> String) {
+        self.note(Severity::Error, at, message.into(), hint);
+    }
+
+    /// Notes what will not work, or has a price, though it is no mistake.
+    pub(crate) fn warning(&mut self, at: Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.note(Severity::Warning, at, message.into(), || hint.into());
+    }
+
+    fn note(&mut self, severity: Severity, at: Span, message: String, hint: impl FnOnce() -> String) {
+        let is_error = severity == Severity::Error;
         if self.found.len() >= KEPT {
-            self.left_out = self.left_out.saturating_add(1);
+            self.left_out = self.left_out.saturating_add(usize::from(is_error));
             return;
         }
-        let message = message.into();
-        if !self.found.iter().any(|(span, text, _)| *span == at && *text == message) {
-            self.found.push((at, message, Some(hint()).filter(|hint| !hint.is_empty())));
+        if !self.found.iter().any(|found| found.at == at && found.message == message) {
+            let hint = Some(hint()).filter(|hint| !hint.is_empty());
+            self.errors = self.errors.saturating_add(usize::from(is_error));
+            self.found.push(Finding { severity, at, message, hint });
         }
     }
 
@@ -156,36 +254,29 @@ impl Report {
         self.truncated
     }
 
+    /// Mistakes so far; warnings do not count.
     pub(crate) fn count(&self) -> usize {
-        self.found.len().saturating_add(self.left_out)
+        self.errors.saturating_add(self.left_out)
     }
 
+    /// Whether there is no mistake.
     pub(crate) fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.count() == 0
     }
 
-    /// The mistakes with their lines from `text`.
+    /// The mistakes and warnings with their lines from `text`.
     pub(crate) fn into_diagnostics(mut self, file: &str, text: &str) -> Diagnostics {
-        self.found.sort_by_key(|(span, ..)| (span.line, span.column));
+        self.found.sort_by_key(|found| (found.at.line, found.at.column));
         let mut lines = text.lines();
         let mut reached = 0;
         let mut source_line = "";
         let mut found = Vec::with_capacity(self.found.len());
-        for (span, message, hint) in self.found {
-            while reached < span.line {
+        for Finding { severity, at, message, hint } in self.found {
+            while reached < at.line {
                 source_line = lines.next().unwrap_or_default();
                 reached += 1;
             }
-            let room = source_line.chars().count().saturating_sub(span.column.saturating_sub(1));
-            found.push(Diagnostic {
-                file: file.to_owned(),
-                line: span.line,
-                column: span.column,
-                width: span.width.clamp(1, room.max(1)),
-                message,
-                hint,
-                source_line: source_line.to_owned(),
-            });
+            found.push(Diagnostic::new(severity, file, (at, source_line), message, hint));
         }
         Diagnostics { found, left_out: self.left_out }
     }

@@ -58,6 +58,32 @@ impl Node {
         self.entries().iter().find(|(name, _)| name.text() == Some(key)).map(|(_, value)| value)
     }
 
+    /// Where the last key of a path stands: its value, if that is in one line, or else the key itself.
+    pub(crate) fn place(&self, path: &[&str]) -> Span {
+        let mut node = self;
+        let mut at = self.span;
+        for key in path {
+            let Some((name, value)) = node.step(key) else { break };
+            at = match value.content {
+                Content::Scalar(_) => value.span,
+                _ => name,
+            };
+            node = value;
+        }
+        at
+    }
+
+    /// A value within this, and the place of its name.
+    pub(crate) fn step(&self, key: &str) -> Option<(Span, &Self)> {
+        match &self.content {
+            Content::List(items) => items.get(key.parse::<usize>().ok()?).map(|item| (item.span, item)),
+            _ => {
+                let entry = self.entries().iter().find(|(name, _)| name.text() == Some(key))?;
+                Some((entry.0.span, &entry.1))
+            }
+        }
+    }
+
     /// Keys and values of a mapping; nothing for anything else.
     pub(crate) fn entries(&self) -> &[(Node, Node)] {
         match &self.content {
@@ -134,8 +160,7 @@ impl Reader {
             let outcome = match event {
                 Ok((event, span)) => self.take(event, located(&span), report),
                 Err(error) => {
-                    let (message, hint) = syntax::explain(error.kind());
-                    let at = syntax::place(&error, text);
+                    let (at, message, hint) = syntax::explain(&error, text);
                     report.error(at, message, hint);
                     Err(Stop)
                 }
@@ -250,7 +275,11 @@ fn paired(children: Vec<Node>, report: &mut Report) -> Vec<(Node, Node)> {
             value.span = key.span;
         }
         let Some(name) = key.text() else {
-            report.error(key.span, format!("a key must be a word, not {}", key.kind()), "write `key: value`");
+            let hint = match key.content {
+                Content::List(_) => "put an address in brackets into quotes: \"[::]:2222\"",
+                _ => "write `key: value`",
+            };
+            report.error(key.span, format!("a key must be a word, not {}", key.kind()), hint);
             continue;
         };
         if let Some(line) = first_seen.get(name) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check;
 use crate::configuration::Config;
-use crate::diagnostic::{Diagnostics, Report, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, Report, Severity, Span};
 use crate::document::{self, MAX_BYTES, Node};
 use crate::lab::{self, Lab};
 use crate::render;
@@ -28,6 +28,25 @@ pub enum LoadError {
     Invalid(#[from] Diagnostics),
 }
 
+/// A configuration, what is to be said about it, and where its keys stand.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What will not work, or has a price, though it is no mistake.
+    pub warnings: Diagnostics,
+    /// For what is found out later.
+    pub places: Places,
+}
+
+/// Where the keys of a file stand, for those who find a mistake that the file alone does not show.
+#[derive(Debug, Clone)]
+pub struct Places {
+    file: String,
+    text: String,
+    root: Node,
+}
+
 impl Config {
     /// Reads a configuration from a file of at most 1 MiB.
     ///
@@ -42,7 +61,7 @@ impl Config {
     /// # Errors
     /// With every mistake in the text.
     pub fn from_str(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
-        parse(file_name, text, |node, report| check::configuration(node, check::Keys::Written, report))
+        Loaded::from_str(file_name, text).map(|loaded| loaded.config)
     }
 
     /// The configuration as YAML, which [`Config::from_str`] reads as the same value. Keys at their
@@ -67,7 +86,7 @@ impl Lab {
     /// # Errors
     /// With every mistake in the text.
     pub fn from_str(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
-        parse(file_name, text, lab::check)
+        parse(file_name, text, lab::check).map(|parsed| parsed.value)
     }
 }
 
@@ -95,33 +114,88 @@ fn not_text(file_name: &str, bytes: &[u8], valid_up_to: usize) -> Diagnostics {
     report.into_diagnostics(file_name, &text)
 }
 
+impl Loaded {
+    /// Reads a configuration from a file of at most 1 MiB.
+    ///
+    /// # Errors
+    /// When the file cannot be read, and with every mistake in it.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, LoadError> {
+        load(path.as_ref(), Self::from_str)
+    }
+
+    /// Reads a configuration from a text; `file_name` stands in front of what is said about it.
+    ///
+    /// # Errors
+    /// With every mistake in the text.
+    pub fn from_str(file_name: &str, text: &str) -> Result<Self, Diagnostics> {
+        let parsed =
+            parse(file_name, text, |node, report| check::configuration(node, check::Keys::Written, report))?;
+        let places = Places { file: file_name.to_owned(), text: text.to_owned(), root: parsed.root };
+        Ok(Self { config: parsed.value, warnings: parsed.warnings, places })
+    }
+}
+
+impl Places {
+    /// A mistake in what stands at a path of keys, in which a number is an item of a list: `["links", "a", "host"]`.
+    /// Where the path leads further than the document, it is about the last key that is there.
+    #[must_use]
+    pub fn error(&self, path: &[&str], message: impl Into<String>, hint: impl Into<String>) -> Diagnostic {
+        self.diagnostic(Severity::Error, path, message.into(), hint.into())
+    }
+
+    /// As [`Places::error`], for what will not work, or has a price.
+    #[must_use]
+    pub fn warning(&self, path: &[&str], message: impl Into<String>, hint: impl Into<String>) -> Diagnostic {
+        self.diagnostic(Severity::Warning, path, message.into(), hint.into())
+    }
+
+    /// Whether the file itself has the last key of the path.
+    #[must_use]
+    pub fn has(&self, path: &[&str]) -> bool {
+        let mut node = Some(&self.root);
+        path.iter().all(|key| {
+            node = node.and_then(|node| node.step(key).map(|(_, value)| value));
+            node.is_some()
+        })
+    }
+
+    fn diagnostic(&self, severity: Severity, path: &[&str], message: String, hint: String) -> Diagnostic {
+        let at = self.root.place(path);
+        let source_line = self.text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
+        let hint = Some(hint).filter(|hint| !hint.is_empty());
+        Diagnostic::new(severity, &self.file, (at, source_line), message, hint)
+    }
+}
+
+struct Parsed<T> {
+    value: T,
+    root: Node,
+    warnings: Diagnostics,
+}
+
 fn parse<T: Element>(
     file_name: &str,
     text: &str,
     check: impl Fn(&Node, &mut Report),
-) -> Result<T, Diagnostics> {
+) -> Result<Parsed<T>, Diagnostics> {
     let mut report = Report::default();
-    let root = document::read(text, &mut report);
-    let value = match &root {
-        Some(root) => {
-            let value = T::parse(root, &mut report);
-            // What two places say about each other needs the whole document.
-            if !report.is_truncated() {
-                check(root, &mut report);
-            }
-            value
+    let Some(root) = document::read(text, &mut report) else {
+        if report.is_empty() {
+            let hint = "begin with `links:` or `server:`; deploy/tapline.yaml shows every key";
+            report.error(document::START, "the file is empty", hint);
         }
-        None => {
-            if report.is_empty() {
-                let hint = "begin with `links:` or `server:`; deploy/tapline.yaml shows every key";
-                report.error(document::START, "the file is empty", hint);
-            }
-            None
-        }
+        return Err(report.into_diagnostics(file_name, text));
     };
+    let value = T::parse(&root, &mut report);
+    // What two places say about each other needs the whole document.
+    if !report.is_truncated() {
+        check(&root, &mut report);
+    }
+    let is_sound = report.is_empty();
+    let found = report.into_diagnostics(file_name, text);
     match value {
-        Some(value) if report.is_empty() => Ok(value),
-        _ => Err(report.into_diagnostics(file_name, text)),
+        Some(value) if is_sound => Ok(Parsed { value, root, warnings: found }),
+        _ => Err(found),
     }
 }
 

@@ -11,6 +11,7 @@ mod configuration;
 mod diagnostic;
 mod document;
 mod file;
+mod foreign;
 mod lab;
 mod nearest;
 mod render;
@@ -19,15 +20,15 @@ pub mod ssh_config;
 mod value;
 
 pub use configuration::{Accept, Bridge, BridgeParameters, Config, Link, Server};
-pub use diagnostic::{Diagnostic, Diagnostics};
-pub use file::LoadError;
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use file::{LoadError, Loaded, Places};
 pub use lab::{Attachment, Check, Host, Lab, Network, Probe};
 pub use schema::{OneOrMany, json_schema};
 pub use value::{
-    AddressFamily, Bounded, Congestion, CongestionName, HostName, HostTarget, InterfaceName, InvalidValue,
-    Jump, LinkLocal, MacAddr, MaxStartups, Mtu, Name, Native, PathPattern, PermitTunnel, ProxyCommand,
-    ProxyJump, PublicKey, RekeyLimit, Route, StrictHostKeyChecking, Tunnel, TunnelDevice, Unit, UserName,
-    WindowLimit, ZonedAddr, parse_duration,
+    AddressFamily, Bounded, Congestion, CongestionName, HostName, HostTarget, InterfaceAddress,
+    InterfaceName, InvalidValue, Jump, LinkLocal, MacAddr, MaxStartups, Mtu, Name, Native, PathPattern,
+    PermitTunnel, ProxyCommand, ProxyJump, PublicKey, RekeyLimit, Route, ShellCommand, StrictHostKeyChecking,
+    Tunnel, TunnelDevice, Unit, UserName, WindowLimit, ZonedAddr, parse_duration,
 };
 
 /// Address and prefix, as the network keys of a configuration have it.

@@ -8,11 +8,19 @@ const LONGEST: usize = 48;
 /// Spelling of the joints does not count (`identity_file` and `IdentityFile` are `identity-file`); otherwise up to a
 /// third of the word may differ, and one letter always.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_within((folded(word).len() / 3).max(1), word, known)
+}
+
+/// The known word nearest to `word` of those that differ in as many letters at most.
+pub(crate) fn nearest_within<'a>(
+    allowed: usize,
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     if word.is_empty() || word.chars().count() > LONGEST {
         return None;
     }
     let wanted = folded(word);
-    let allowed = (wanted.len() / 3).max(1);
     known
         .into_iter()
         .map(|candidate| (distance(&wanted, &folded(candidate)), candidate))
@@ -21,7 +29,7 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-fn folded(word: &str) -> Vec<char> {
+pub(crate) fn folded(word: &str) -> Vec<char> {
     word.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
 }
 

@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::{Report, quoted};
 use crate::document::{Content, Node};
-use crate::nearest::nearest;
+use crate::foreign;
+use crate::nearest::{nearest, nearest_within};
 use crate::value::InvalidValue;
 
 pub use collections::OneOrMany;
@@ -49,7 +50,8 @@ impl<T: Scalar> Element for T {
             }
             _ => {
                 let message = format!("expected a single value, found {}", node.kind());
-                report.error(node.span, message, "write one word, without `-`, `[` or `key:`");
+                let hint = "write one word, without `-`, `[` or `key:`; a value that has them stands in quotes, as \"[::]:2222\"";
+                report.error(node.span, message, hint);
                 return None;
             }
         };
@@ -63,6 +65,7 @@ impl<T: Scalar> Element for T {
         match parsed {
             Ok(value) => Some(value),
             Err(InvalidValue { message, hint }) => {
+                let hint = invisible(text).unwrap_or(hint);
                 report.error(node.span, message, hint);
                 None
             }
@@ -88,11 +91,11 @@ impl<'a> Fields<'a> {
     pub(crate) fn open(node: &'a Node, known: &[&str], report: &mut Report) -> Option<Self> {
         match &node.content {
             Content::Map(entries) => {
-                for (key, _) in entries {
+                for (key, value) in entries {
                     let name = key.text().unwrap_or_default();
                     if !known.contains(&name) {
                         report.error_with(key.span, format!("unknown key {}", quoted(name)), || {
-                            suggestion(name, known)
+                            suggestion(name, value, known)
                         });
                     }
                 }
@@ -101,7 +104,13 @@ impl<'a> Fields<'a> {
             Content::Null => {}
             _ => {
                 let message = format!("expected a mapping of keys, found {}", node.kind());
-                report.error(node.span, message, format!("it may hold: {}", known.join(", ")));
+                let hint = match node.text().and_then(|text| text.split_once(':')) {
+                    Some((key, value)) if known.contains(&key) => {
+                        format!("write a blank behind the colon: `{key}: {}`", value.trim())
+                    }
+                    _ => format!("it may hold: {}", known.join(", ")),
+                };
+                report.error(node.span, message, hint);
                 return None;
             }
         }
@@ -139,14 +148,38 @@ pub(crate) fn is_misspelt(node: &Node, key: &str) -> bool {
     names.any(|name| name != key && nearest(name, [key]).is_some())
 }
 
-fn suggestion(name: &str, known: &[&str]) -> String {
+fn suggestion(name: &str, value: &Node, known: &[&str]) -> String {
     if name == "<<" {
         return "merge keys are no part of YAML 1.2; write the keys out".to_owned();
     }
-    match nearest(name, known.iter().copied()) {
+    if let Some(hint) = invisible(name) {
+        return hint;
+    }
+    if let Some((key, value)) = name.split_once(':').filter(|(key, _)| known.contains(key)) {
+        return format!("write a blank behind the colon: `{key}: {}`", value.trim());
+    }
+    if let Some(known) = nearest_within(1, name, known.iter().copied()) {
+        return format!("did you mean `{known}`?");
+    }
+    let replacement = foreign::replacement(name, value, known);
+    replacement.unwrap_or_else(|| match nearest(name, known.iter().copied()) {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("known keys here: {}", known.join(", ")),
-    }
+    })
+}
+
+/// What to do about a character that cannot be seen, if there is one.
+pub(crate) fn invisible(text: &str) -> Option<String> {
+    let character = text.chars().find(|c| is_invisible(*c))?;
+    Some(format!(
+        "there is an invisible character (U+{:04X}) in it; type the blanks anew",
+        u32::from(character)
+    ))
+}
+
+/// What looks like nothing, or like a blank, and is none.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{a0}' | '\u{ad}' | '\u{1680}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{feff}')
 }
 
 /// The entry of a section in the JSON Schema.

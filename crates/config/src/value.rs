@@ -1,8 +1,10 @@
 //! The single values of a configuration. Each parses from one word and prints as that word again.
 
 mod address;
+mod command;
 mod duration;
 mod host;
+mod interface_address;
 mod key;
 mod limits;
 mod name;
@@ -14,7 +16,9 @@ mod tunnel;
 mod words;
 
 pub use address::{LinkLocal, MacAddr, ZonedAddr};
+pub use command::ShellCommand;
 pub use host::{HostName, HostTarget, Jump, ProxyCommand, ProxyJump, UserName};
+pub use interface_address::InterfaceAddress;
 pub use key::PublicKey;
 pub use limits::{MaxStartups, RekeyLimit};
 pub use name::{InterfaceName, Name};

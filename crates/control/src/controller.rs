@@ -6,8 +6,8 @@ use netlink_packet_route::{RouteNetlinkMessage, link::LinkMessage};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    Conflict, Desired, InterfaceName, Journal, JournalError, LinkEvents, Observed, Operation, OperationError,
-    Owned,
+    Conflict, Desired, IfAddr, InterfaceName, Journal, JournalError, LinkEvents, Observed, Operation,
+    OperationError, Owned,
     events::{EventsError, Monitor},
     execute::Executor,
     netlink::{Netlink, NetlinkError},
@@ -53,7 +53,7 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InterfaceAddress {
     pub interface: InterfaceName,
-    pub address: ipnet::IpNet,
+    pub address: IfAddr,
 }
 
 impl fmt::Display for InterfaceAddress {
@@ -424,7 +424,7 @@ impl Detection {
             desired.interfaces.keys().chain(desired.bridges.keys()).collect();
         for (name, link) in names.into_iter().filter_map(|name| observed.links.get_key_value(name)) {
             for address in &link.addresses {
-                let entry = InterfaceAddress { interface: name.clone(), address: address.net };
+                let entry = InterfaceAddress { interface: name.clone(), address: address.assigned() };
                 if address.duplicate {
                     detection.failed.push(entry);
                 } else if address.tentative && link.up && link.carrier {

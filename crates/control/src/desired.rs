@@ -10,7 +10,7 @@ use std::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use crate::{InterfaceName, MacAddress};
+use crate::{IfAddr, InterfaceName, MacAddress};
 
 /// The part of the network state that Tapline is to bring about. What is not named here is left as it is found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub struct Interface {
     pub mtu: Option<u32>,
     /// The Ethernet address.
     pub macaddress: Option<MacAddress>,
-    /// Addresses with the length of their network's prefix.
-    pub addresses: BTreeSet<IpNet>,
+    /// Addresses with the length of their network's prefix, and perhaps the other end's.
+    pub addresses: BTreeSet<IfAddr>,
     /// Routes out of this interface, in the main table.
     pub routes: Vec<Route>,
     /// Accept router advertisements, also where the host forwards packets (then the kernel needs `accept_ra` = 2).
@@ -73,7 +73,7 @@ impl Interface {
     pub(crate) fn needs_ipv6(&self) -> bool {
         self.accept_ra == Some(true)
             || self.link_local_ipv6 == Some(true)
-            || self.addresses.iter().any(|net| matches!(net, IpNet::V6(_)))
+            || self.addresses.iter().any(|address| !address.is_ipv4())
     }
 }
 

@@ -1,8 +1,13 @@
 //! From an [`Operation`] to the messages that make the kernel do it.
 
-use std::{collections::BTreeMap, io, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage, AddressProtocol},
@@ -13,12 +18,12 @@ use netlink_packet_route::{
 };
 use nix::libc;
 use rtnetlink::{
-    AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec,
+    LinkBridge, LinkMessageBuilder, LinkUnspec,
     packet_core::{NLM_F_CREATE, NLM_F_EXCL},
 };
 
 use crate::{
-    BridgeParameters, InterfaceName, Ipv6Setting, LinkRoute, MacAddress, Observed, Operation, Route,
+    BridgeParameters, IfAddr, InterfaceName, Ipv6Setting, LinkRoute, MacAddress, Observed, Operation, Route,
     netlink::{Netlink, NetlinkError},
     observe,
     observed::Ipv6Settings,
@@ -152,10 +157,8 @@ impl<'a> Executor<'a> {
             }
             Operation::RemoveAddress { interface, address, keep } => {
                 let message = RouteNetlinkMessage::DelAddress(self.address(interface, *address, 0)?);
-                let _promoted = match address {
-                    IpNet::V4(_) => Some(sysctl::PromoteSecondaries::on(interface)?),
-                    IpNet::V6(_) => None,
-                };
+                let _promoted =
+                    address.is_ipv4().then(|| sysctl::PromoteSecondaries::on(interface)).transpose()?;
                 self.netlink.change(message, 0).await?;
                 for LinkRoute { route, protocol } in keep {
                     self.put_back(RouteNetlinkMessage::NewRoute(self.route(interface, route, *protocol)?))
@@ -177,7 +180,7 @@ impl<'a> Executor<'a> {
     async fn flush_link_local(&self, interface: &InterfaceName) -> Result<(), Reason> {
         let made = observe::addresses(self.netlink, self.number(interface)?).await?;
         for address in made.iter().filter(|address| address.is_kernel_link_local()) {
-            let remove = RouteNetlinkMessage::DelAddress(self.address(interface, address.net, 0)?);
+            let remove = RouteNetlinkMessage::DelAddress(self.address(interface, address.assigned(), 0)?);
             match self.netlink.change(remove, 0).await {
                 Err(error) if error.errno() == Some(libc::EADDRNOTAVAIL) => {}
                 result => result?,
@@ -241,16 +244,20 @@ impl<'a> Executor<'a> {
         self.index(interface).ok_or_else(|| Reason::NoInterface(interface.clone()))
     }
 
-    fn address(&self, interface: &InterfaceName, net: IpNet, protocol: u8) -> Result<AddressMessage, Reason> {
-        let mut message = match net {
-            IpNet::V4(net) => AddressMessageBuilder::<std::net::Ipv4Addr>::new()
-                .address(net.addr(), net.prefix_len())
-                .build(),
-            IpNet::V6(net) => AddressMessageBuilder::<std::net::Ipv6Addr>::new()
-                .address(net.addr(), net.prefix_len())
-                .build(),
-        };
+    fn address(
+        &self,
+        interface: &InterfaceName,
+        address: IfAddr,
+        protocol: u8,
+    ) -> Result<AddressMessage, Reason> {
+        let own = address.addr();
+        let mut message = AddressMessage::default();
+        message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        message.header.prefix_len = address.net.prefix_len();
         message.header.index = self.number(interface)?;
+        message.attributes.push(AddressAttribute::Address(address.peer.unwrap_or(own)));
+        message.attributes.push(AddressAttribute::Local(own));
+        message.attributes.extend(broadcast(address).map(AddressAttribute::Broadcast));
         if protocol != 0 {
             message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(protocol)));
         }
@@ -287,6 +294,14 @@ impl<'a> Executor<'a> {
             (_, None) => {}
         }
         Ok(message)
+    }
+}
+
+/// The broadcast address of a network with more than two hosts. A link with one other end has none.
+fn broadcast(address: IfAddr) -> Option<Ipv4Addr> {
+    match (address.net, address.peer) {
+        (IpNet::V4(net), None) if net.prefix_len() < 31 => Some(Ipv4Net::broadcast(&net)),
+        _ => None,
     }
 }
 

@@ -34,6 +34,7 @@
 //!
 //! This crate knows no YAML and no SSH, and imports no other crate of Tapline.
 
+mod address;
 mod controller;
 mod desired;
 mod events;
@@ -50,6 +51,7 @@ mod owned;
 mod plan;
 mod sysctl;
 
+pub use address::{IfAddr, IfAddrError};
 pub use controller::{
     Controller, DuplicateAddresses, InterfaceAddress, MissingPrivilege, ObserveError, Outcome,
     ReconcileError, RemoveError,

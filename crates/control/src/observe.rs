@@ -177,8 +177,10 @@ fn address(message: &AddressMessage) -> Option<Address> {
             _ => {}
         }
     }
+    let own = local.or(address)?;
     Some(Address {
-        net: IpNet::new(local.or(address)?, message.header.prefix_len).ok()?,
+        net: IpNet::new(own, message.header.prefix_len).ok()?,
+        peer: address.filter(|address| *address != own),
         protocol,
         tentative: flags.contains(AddressFlags::Tentative),
         duplicate: flags.contains(AddressFlags::Dadfailed),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 
-use crate::{BridgeParameters, InterfaceName, MacAddress, Route};
+use crate::{BridgeParameters, IfAddr, InterfaceName, MacAddress, Route};
 
 /// A snapshot of one network namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,9 +52,10 @@ pub struct Link {
 }
 
 impl Link {
-    /// The address with exactly this prefix length, if the interface has it.
-    pub fn address(&self, net: IpNet) -> Option<&Address> {
-        self.addresses.iter().find(|address| address.net == net)
+    /// The address with exactly this prefix length and peer, if the interface has it.
+    pub fn address(&self, address: impl Into<IfAddr>) -> Option<&Address> {
+        let wanted = address.into();
+        self.addresses.iter().find(|address| address.assigned() == wanted)
     }
 
     pub(crate) fn route(&self, route: &Route) -> Option<&LinkRoute> {
@@ -66,6 +67,8 @@ impl Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
     pub net: IpNet,
+    /// The address of the other end, where that is not the address itself.
+    pub peer: Option<IpAddr>,
     /// `IFA_PROTO`: who added it. 0 when nobody said or the kernel is older than 5.18.
     pub protocol: u8,
     /// Duplicate address detection has not ended (RFC 4862 section 5.4).
@@ -79,6 +82,11 @@ pub struct Address {
 impl Address {
     /// `IFAPROT_KERNEL_LL`: the link-local address that the kernel made.
     pub(crate) const KERNEL_LINK_LOCAL: u8 = 3;
+
+    /// As it was assigned.
+    pub fn assigned(&self) -> IfAddr {
+        IfAddr { net: self.net, peer: self.peer }
+    }
 
     /// A link-local address that the kernel made by itself and makes again when asked to.
     pub(crate) fn is_kernel_link_local(&self) -> bool {

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use ipnet::IpNet;
-
-use crate::{BridgeParameters, InterfaceName, LinkRoute, MacAddress, Route};
+use crate::{BridgeParameters, IfAddr, InterfaceName, LinkRoute, MacAddress, Route};
 
 /// The mark on addresses (`IFA_PROTO`, Linux 5.18) and routes (`rtm_protocol`) that Tapline added: ASCII `t`.
 ///
@@ -64,17 +62,17 @@ pub enum Operation {
     SetUp {
         interface: InterfaceName,
         up: bool,
-        keep: Vec<(IpNet, u8)>,
+        keep: Vec<(IfAddr, u8)>,
     },
     AddAddress {
         interface: InterfaceName,
-        address: IpNet,
+        address: IfAddr,
         keep: Vec<LinkRoute>,
     },
     /// With the last IPv4 address of an interface the kernel drops its IPv4 routes; those in `keep` are put back.
     RemoveAddress {
         interface: InterfaceName,
-        address: IpNet,
+        address: IfAddr,
         keep: Vec<LinkRoute>,
     },
     AddRoute {

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    BridgeParameters, InterfaceName, Ipv6Setting, MacAddress, Observed, Operation, Route,
-    observed::Link,
+    BridgeParameters, IfAddr, InterfaceName, Ipv6Setting, MacAddress, Observed, Operation, Route,
+    observed::{Address, Link},
     operation::{BRIDGE_ALIAS, PROTOCOL},
 };
 
@@ -35,7 +34,7 @@ pub struct OwnedInterface {
     #[serde(default)]
     pub found: Found,
     #[serde(default)]
-    pub addresses: BTreeSet<IpNet>,
+    pub addresses: BTreeSet<IfAddr>,
     #[serde(default)]
     pub routes: BTreeSet<Route>,
 }
@@ -181,7 +180,12 @@ impl Owned {
                 index: Some(link.index),
                 created: link.bridge.is_some() && link.alias.as_deref() == Some(BRIDGE_ALIAS),
                 found: Found::default(),
-                addresses: link.addresses.iter().filter(|a| marked(a.protocol)).map(|a| a.net).collect(),
+                addresses: link
+                    .addresses
+                    .iter()
+                    .filter(|a| marked(a.protocol))
+                    .map(Address::assigned)
+                    .collect(),
                 routes: link
                     .routes
                     .iter()

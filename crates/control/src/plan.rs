@@ -9,9 +9,9 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    BridgeParameters, Desired, Interface, InterfaceName, Ipv6Setting, LinkRoute, Observed, Operation, Owned,
-    Route,
-    observed::{Ipv6Settings, Link},
+    BridgeParameters, Desired, IfAddr, Interface, InterfaceName, Ipv6Setting, LinkRoute, Observed, Operation,
+    Owned, Route,
+    observed::{Address, Ipv6Settings, Link},
     operation::PROTOCOL,
     owned::OwnedInterface,
 };
@@ -376,11 +376,10 @@ impl Planner<'_> {
         settings: &Interface,
         record: Option<&OwnedInterface>,
     ) {
-        let keep = |address: &IpNet| match address {
-            IpNet::V4(_) => lost_with_last_address(link, record),
-            IpNet::V6(_) => Vec::new(),
+        let keep = |address: &IfAddr| {
+            if address.is_ipv4() { lost_with_last_address(link, record) } else { Vec::new() }
         };
-        for address in settings.addresses.iter().filter(|net| link.address(**net).is_none()) {
+        for address in settings.addresses.iter().filter(|address| link.address(**address).is_none()) {
             let (interface, keep) = (name.clone(), keep(address));
             self.step(Phase::AddAddress, Operation::AddAddress { interface, address: *address, keep });
         }
@@ -390,7 +389,7 @@ impl Planner<'_> {
             if settings.addresses.contains(address) || !ours {
                 continue;
             }
-            let replaced = settings.addresses.iter().any(|net| net.addr() == address.addr());
+            let replaced = settings.addresses.iter().any(|wanted| wanted.addr() == address.addr());
             let phase = if replaced { Phase::DropSameAddress } else { Phase::DropAddress };
             let (interface, keep) = (name.clone(), keep(address));
             self.step(phase, Operation::RemoveAddress { interface, address: *address, keep });
@@ -462,21 +461,22 @@ impl Planner<'_> {
 }
 
 /// The IPv6 addresses that we found, which the kernel drops when the interface goes down.
-fn lost_on_down(link: &Link, record: Option<&OwnedInterface>) -> Vec<(IpNet, u8)> {
-    let ours = |net: &IpNet| record.is_some_and(|record| record.addresses.contains(net));
+fn lost_on_down(link: &Link, record: Option<&OwnedInterface>) -> Vec<(IfAddr, u8)> {
+    let ours =
+        |address: &Address| record.is_some_and(|record| record.addresses.contains(&address.assigned()));
     let lost = link.addresses.iter().filter(|address| {
         let ipv6 = matches!(address.net, IpNet::V6(_));
-        ipv6 && address.permanent && !address.is_kernel_link_local() && !ours(&address.net)
+        ipv6 && address.permanent && !address.is_kernel_link_local() && !ours(address)
     });
-    lost.map(|address| (address.net, address.protocol)).collect()
+    lost.map(|address| (address.assigned(), address.protocol)).collect()
 }
 
 /// The IPv4 routes that we found, which the kernel drops with the last IPv4 address; none when an address stays.
 fn lost_with_last_address(link: &Link, record: Option<&OwnedInterface>) -> Vec<LinkRoute> {
     let ipv4 = |net: &IpNet| matches!(net, IpNet::V4(_));
-    let ours = |net: &IpNet| record.is_some_and(|record| record.addresses.contains(net));
-    let stays = |net: &IpNet| ipv4(net) && !ours(net);
-    if link.addresses.iter().any(|address| stays(&address.net)) {
+    let ours = |address: &IfAddr| record.is_some_and(|record| record.addresses.contains(address));
+    let stays = |address: IfAddr| address.is_ipv4() && !ours(&address);
+    if link.addresses.iter().any(|address| stays(address.assigned())) {
         return Vec::new();
     }
     let our_route =

@@ -80,7 +80,7 @@ fn station(name: &Name, host: &Host, networks: &[Segment]) -> Result<Station, To
         let ipv4_only =
             !attachment.addresses.is_empty() && attachment.addresses.iter().all(|net| net.addr().is_ipv4());
         plugs.push(Plug { network: index, interface: interface.clone(), mtu, ipv6: !ipv4_only });
-        let addresses = attachment.addresses.iter().copied().collect();
+        let addresses = attachment.addresses.iter().copied().map(Into::into).collect();
         desired.interfaces.insert(interface, Interface { addresses, required: true, ..Interface::default() });
     }
     for route in &host.routes {
@@ -96,7 +96,7 @@ fn station(name: &Name, host: &Host, networks: &[Segment]) -> Result<Station, To
 /// The interface in whose network the next hop is, or the only one.
 fn way_out(desired: &mut Desired, via: Option<IpAddr>) -> Option<&mut Interface> {
     let is_near = |interface: &Interface| {
-        via.is_some_and(|via| interface.addresses.iter().any(|net| net.contains(&via)))
+        via.is_some_and(|via| interface.addresses.iter().any(|address| address.net.contains(&via)))
     };
     let only = desired.interfaces.len() == 1;
     desired.interfaces.values_mut().find(|interface| only || is_near(interface))

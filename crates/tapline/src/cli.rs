@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use tapline_config::TunnelDevice;
-use tapline_config::ipnet::IpNet;
+use tapline_config::{InterfaceAddress, TunnelDevice};
 
 /// Where the daemon looks for its configuration.
 pub(crate) const DEFAULT_CONFIG: &str = "/etc/tapline/tapline.yaml";
@@ -37,7 +36,10 @@ pub(crate) enum Command {
     /// Says READY=1 to systemd once everything is set up. SIGHUP reads the configuration again; SIGTERM and Ctrl-C
     /// remove exactly what the daemon added to the kernel.
     Run(RunArgs),
-    /// Read a configuration and report every mistake in it, with file:line:column and a hint.
+    /// Report every mistake in a configuration and what will not work, with file:line:column and a hint.
+    ///
+    /// Refuses whatever `run` would refuse without asking the kernel: links are resolved through ssh_config, keys and
+    /// certificates are read, and the network is drawn on paper. Warnings alone end with status 0.
     Check(CheckArgs),
     /// Open one link without a configuration file, as `ssh -w` does, and keep it up until interrupted.
     Connect(Box<ConnectArgs>),
@@ -98,9 +100,9 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "BR", conflicts_with = "address")]
     pub(crate) bridge: Option<String>,
 
-    /// Address of the device, with its prefix; may be given several times.
+    /// Address of the device, with its prefix, and with `,peer=ADDRESS` the other end's; may be given several times.
     #[arg(long, value_name = "ADDRESS/PREFIX")]
-    pub(crate) address: Vec<IpNet>,
+    pub(crate) address: Vec<InterfaceAddress>,
 
     /// Largest packet in bytes, without the Ethernet header.
     #[arg(long, value_name = "BYTES")]

@@ -1,6 +1,6 @@
 //! `tapline connect`: what `ssh -w` does, in the same words.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapline_config::ssh_config::{HostOptions, Query, Tunnel, TunnelUnit};
@@ -14,6 +14,10 @@ use crate::cli::{ConnectArgs, DEFAULT_STATE_DIR};
 use crate::client_options::{self, ClientOptionsError};
 use crate::daemon::{self, DaemonError, LinkSpec, Persistence, Plan, WantedLink};
 use crate::ssh_options::{SshFiles, SshOptionsError};
+
+/// Without a word from the server for this long it is asked for one, unless the user says otherwise: a link that is
+/// dead and looks alive helps nobody.
+const DEFAULT_ALIVE_INTERVAL: &str = "ServerAliveInterval=15";
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
@@ -59,7 +63,7 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
 
     let mut bridges = Desired::default();
     let mut interface = Interface {
-        addresses: args.address.iter().copied().collect(),
+        addresses: args.address.iter().map(daemon::address).collect(),
         mtu: args.mtu,
         ..Interface::default()
     };
@@ -80,7 +84,9 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
         |device| (daemon::device_unit(device.local), daemon::device_unit(device.remote)),
     );
     // Each `connect` of this host has a record of its own; nobody else's is cleaned up by it.
-    let state_dir = args.state_dir.unwrap_or_else(daemon::own_directory);
+    let state_dir = args
+        .state_dir
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_STATE_DIR).join(format!("connect-{}", std::process::id())));
     Ok(Plan {
         state_dir,
         bridges,
@@ -90,6 +96,7 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
             options,
             mode,
             local_unit: devices.0,
+            set_name: None,
             remote_unit: match devices.1 {
                 Unit::Any => None,
                 Unit::Number(number) => Some(number),
@@ -109,6 +116,7 @@ fn ssh_arguments(args: &ConnectArgs) -> Vec<String> {
     let mut options = args.options.clone();
     options.extend(args.identity.iter().map(|path| format!("IdentityFile=\"{}\"", path.display())));
     options.extend(args.jump.iter().map(|jump| format!("ProxyJump={jump}")));
+    options.push(DEFAULT_ALIVE_INTERVAL.to_owned());
     options
 }
 

@@ -4,15 +4,15 @@ mod cli;
 mod client_options;
 mod connect;
 mod daemon;
-mod log;
+mod prepare;
 mod ssh_options;
 mod tuning;
 
-use std::io::{IsTerminal, Stdout, Write, stdout};
+use std::io::{IsTerminal, Stdout, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
-use tapline_config::{Config, LoadError};
+use tapline_config::{LoadError, Loaded, Severity};
 use tapline_lab::{Event, LabError, Report, RunOptions, TextReport};
 use tracing_subscriber::EnvFilter;
 
@@ -32,9 +32,6 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     start_log(cli.verbose);
-    if matches!(cli.command, Command::Run(_) | Command::Connect(_)) {
-        log::begin();
-    }
     let result = match cli.command {
         Command::Run(args) => daemon::run(&args.config, &args.state_dir).map_err(Failure::from),
         Command::Check(args) => check(&args),
@@ -42,15 +39,11 @@ fn main() -> ExitCode {
         Command::Lab(LabCommand::Run(args)) => lab(&args),
     };
     match result {
-        Ok(()) => {
-            log::finish();
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(Failure { text, code }) => {
             if !text.is_empty() {
-                log::say(&text);
+                eprintln!("{text}");
             }
-            log::finish();
             ExitCode::from(code)
         }
     }
@@ -90,14 +83,25 @@ impl From<ConnectError> for Failure {
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let config = Config::load(&args.config)?;
+    let loaded = Loaded::load(&args.config)?;
+    let prepared = prepare::prepare(&loaded).map_err(LoadError::from)?;
+    let config = &loaded.config;
     let server = if config.server.is_some() { ", a server" } else { "" };
-    print(&format!(
-        "{}: {} links, {} bridges{server}; no mistakes",
-        args.config.display(),
-        config.links.len(),
-        config.bridges.len()
-    ));
+    let summary = format!("{} links, {} bridges{server}", config.links.len(), config.bridges.len());
+    let found = prepared.into_diagnostics(loaded);
+    if found.has_errors() {
+        return Err(LoadError::from(found).into());
+    }
+    let warnings = found.iter().filter(|found| found.severity == Severity::Warning).count();
+    let and = match warnings {
+        0 => String::new(),
+        1 => ", one warning".to_owned(),
+        several => format!(", {several} warnings"),
+    };
+    if warnings > 0 {
+        eprintln!("{found}\n");
+    }
+    println!("{}: {summary}; no mistakes{and}", args.config.display());
     Ok(())
 }
 
@@ -113,15 +117,10 @@ fn lab(args: &LabArgs) -> Result<(), Failure> {
     if args.json {
         let json = serde_json::to_string_pretty(&outcome)
             .map_err(|error| Failure { text: format!("tapline: {error}"), code: FAILED })?;
-        print(&json);
+        println!("{json}");
     }
     // The report has said which checks failed and why.
     if outcome.passed() { Ok(()) } else { Err(Failure { text: String::new(), code: FAILED }) }
-}
-
-/// On stdout. A reader who has gone, such as `head`, is no mistake.
-fn print(text: &str) {
-    let _ = writeln!(stdout(), "{text}");
 }
 
 /// Lines for people, or nothing until the end.
@@ -147,7 +146,7 @@ fn start_log(verbose: u8) {
     let filter = EnvFilter::try_from_env("TAPLINE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(log::writer)
+        .with_writer(std::io::stderr)
         .with_target(verbose > 1)
         .with_ansi(std::io::stderr().is_terminal())
         .init();

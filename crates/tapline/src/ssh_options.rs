@@ -3,10 +3,11 @@
 //! There is one way: both are written as options of `ssh_config(5)` that win over its files, and the files decide the
 //! rest, so that a `Host` alias, a `ProxyJump` or an agent means what it means to ssh.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use tapline_config::ssh_config::{self, File, HostOptions, LocalUser, Machine, Query, Sources};
-use tapline_config::{Link, ProxyCommand, ProxyJump, RekeyLimit, StrictHostKeyChecking};
+use tapline_config::{Jump, Link, ProxyCommand, ProxyJump, RekeyLimit, StrictHostKeyChecking};
 
 /// Who runs this, and what `ssh_config` says.
 #[derive(Debug)]
@@ -41,6 +42,23 @@ impl SshFiles {
         Ok(Self { local, files })
     }
 
+    /// One text in the place of the user's file, read by `admin` of host `leipzig`.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str) -> Self {
+        let local = LocalUser {
+            name: "admin".into(),
+            uid: 1000,
+            home: "/home/admin".into(),
+            host_name: "leipzig".into(),
+        };
+        let file = File {
+            path: "/home/admin/.ssh/config".into(),
+            text: text.into(),
+            scope: ssh_config::Scope::User,
+        };
+        Self { local, files: vec![file] }
+    }
+
     /// What holds for one host; `options` are arguments of `-o` and win.
     pub(crate) fn resolve(&self, options: &[String], query: &Query) -> Result<HostOptions, SshOptionsError> {
         let sources =
@@ -73,6 +91,10 @@ pub(crate) fn options(link: &Link) -> Vec<String> {
         let files: Vec<_> = link.user_known_hosts_file.iter().map(|file| quoted(file.as_str())).collect();
         set("UserKnownHostsFile", files.join(" "));
     }
+    if !link.revoked_host_keys.is_empty() {
+        let files: Vec<_> = link.revoked_host_keys.iter().map(|file| quoted(file.as_str())).collect();
+        set("RevokedHostKeys", files.join(" "));
+    }
     if let Some(checking) = link.strict_host_key_checking {
         let word = match checking {
             StrictHostKeyChecking::Yes => "yes",
@@ -85,7 +107,7 @@ pub(crate) fn options(link: &Link) -> Vec<String> {
     match &link.proxy_jump {
         Some(ProxyJump::None) => set("ProxyJump", "none".to_owned()),
         Some(ProxyJump::Through(jumps)) => {
-            let jumps: Vec<_> = jumps.iter().map(ToString::to_string).collect();
+            let jumps: Vec<_> = jumps.iter().map(jump_text).collect();
             set("ProxyJump", jumps.join(","));
         }
         None => {}
@@ -94,6 +116,11 @@ pub(crate) fn options(link: &Link) -> Vec<String> {
         Some(ProxyCommand::None) => set("ProxyCommand", "none".to_owned()),
         Some(ProxyCommand::Command(command)) => set("ProxyCommand", command.clone()),
         None => {}
+    }
+    if let Some(command) = &link.local_command {
+        set("LocalCommand", command.to_string());
+        // Who may write the configuration may have this command run.
+        set("PermitLocalCommand", "yes".to_owned());
     }
     if let Some(interval) = link.server_alive_interval {
         set("ServerAliveInterval", seconds(interval));
@@ -116,6 +143,13 @@ pub(crate) fn options(link: &Link) -> Vec<String> {
         set("RekeyLimit", format!("{bytes} {time}"));
     }
     options
+}
+
+/// The zone of an address is no token.
+fn jump_text(jump: &Jump) -> String {
+    let text = jump.to_string();
+    let is_address = |host: &str| host.split('%').next().is_some_and(|host| host.parse::<Ipv6Addr>().is_ok());
+    if is_address(jump.host.as_str()) { text.replace('%', "%%") } else { text }
 }
 
 fn seconds(time: Duration) -> String {

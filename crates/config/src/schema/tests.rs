@@ -143,7 +143,7 @@ fn hints(section: &str, keys: &[String]) -> Vec<String> {
 #[test]
 fn an_unknown_key_without_a_neighbour_names_them_all() {
     let keys = ["to".to_owned(), "via".to_owned()];
-    assert_eq!(hints("gateway: 1", &keys), ["known keys here: to, via"]);
+    assert_eq!(hints("colour: 1", &keys), ["known keys here: to, via"]);
     assert_eq!(hints("<<: 1", &keys), ["merge keys are no part of YAML 1.2; write the keys out"]);
     assert_eq!(hints("[]", &keys), ["it may hold: to, via"]);
 }

@@ -1,7 +1,7 @@
 //! Addresses of both layers.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -233,20 +233,65 @@ impl Scalar for IpNet {
 
 /// `ADDRESS/LENGTH`, with a word about what is wrong with it otherwise.
 pub(super) fn prefixed(text: &str, what: &str) -> Result<IpNet, InvalidValue> {
-    text.parse().map_err(|_| {
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    // Not `IpNet`'s own, which takes 010 for 10 where others take it for 8.
+    let is_plain = |length: &&str| {
+        length.bytes().all(|b| b.is_ascii_digit()) && (*length == "0" || !length.starts_with('0'))
+    };
+    let read = || {
+        let length = length.filter(is_plain)?.parse().ok()?;
+        IpNet::new(address.parse().ok()?, length).ok()
+    };
+    read().ok_or_else(|| {
+        if let Some(written_out) = without_zeros(address) {
+            let message = format!("{} is not {what}: a number has a zero in front", quoted(text));
+            let length = length.map_or_else(String::new, |length| format!("/{length}"));
+            return InvalidValue::new(message, format!("did you mean `{written_out}{length}`?"));
+        }
         let hint = match (address.parse::<IpAddr>(), length) {
             (Ok(IpAddr::V4(_)), None) => format!("add the length of the prefix: `{address}/24`"),
             (Ok(IpAddr::V6(_)), None) => format!("add the length of the prefix: `{address}/64`"),
             (Ok(IpAddr::V4(_)), Some(_)) => "the prefix of an IPv4 address has 0 to 32 bits".to_owned(),
             (Ok(IpAddr::V6(_)), Some(_)) => "the prefix of an IPv6 address has 0 to 128 bits".to_owned(),
+            (Err(_), Some("0")) if matches!(address, "0" | "default" | "any" | "") => {
+                "write 0.0.0.0/0 for IPv4, \"::/0\" for IPv6".to_owned()
+            }
+            (Err(_), Some(length)) if address.contains('.') && !address.contains(':') => {
+                match filled(address) {
+                    Some(filled) => format!("write all four numbers: `{filled}/{length}`"),
+                    None => "write it like 192.0.2.1/24 or \"2001:db8::1/64\"".to_owned(),
+                }
+            }
+            (Err(_), _) if address.contains('%') => {
+                "leave out the zone behind the `%`; the interface is the one it stands under".to_owned()
+            }
+            (Err(_), _) if address.starts_with('[') => "leave out the brackets".to_owned(),
             (Err(_), _) => "write it like 192.0.2.1/24 or \"2001:db8::1/64\"".to_owned(),
         };
         InvalidValue::new(format!("{} is not {what}", quoted(text)), hint)
     })
+}
+
+/// An IPv4 address whose numbers have zeros in front, without them.
+fn without_zeros(address: &str) -> Option<Ipv4Addr> {
+    let is_number = |part: &str| (1..=4).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    if address.parse::<IpAddr>().is_ok() || !address.split('.').all(is_number) {
+        return None;
+    }
+    let bare = |part: &str| match part.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        bare => bare.to_owned(),
+    };
+    address.split('.').map(bare).collect::<Vec<_>>().join(".").parse().ok()
+}
+
+/// `10.1` as `10.1.0.0`: routes are often written so.
+fn filled(address: &str) -> Option<Ipv4Addr> {
+    let missing = 3_usize.checked_sub(address.matches('.').count())?;
+    format!("{}{}", address.trim_end_matches('.'), ".0".repeat(missing)).parse().ok()
 }
 
 /// An address and port to listen on.

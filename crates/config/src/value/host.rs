@@ -247,6 +247,7 @@ impl fmt::Display for Jump {
         match self.port {
             Some(port) if self.host.0.contains(':') => write!(f, "[{}]:{port}", self.host),
             Some(port) => write!(f, "{}:{port}", self.host),
+            None if self.host.0.contains(':') => write!(f, "[{}]", self.host),
             None => self.host.fmt(f),
         }
     }

@@ -59,6 +59,20 @@ impl FromStr for PublicKey {
         let word = parts.next().unwrap_or_default();
         let Some(&(algorithm, strings)) = ALGORITHMS.iter().find(|(known, _)| *known == word) else {
             let hint = match nearest(word, ALGORITHMS.map(|(known, _)| known)) {
+                _ if word.contains("-cert-v01@") => {
+                    "this is a certificate; write the line of the .pub file without `-cert`, or have the server trust the authority: `trusted-user-ca-keys: FILE`".to_owned()
+                }
+                _ if word == "ssh-dss" => "DSA is gone from SSH; make a key with `ssh-keygen -t ed25519`".to_owned(),
+                _ if word.starts_with("SHA256:") || word.starts_with("MD5:") => {
+                    "this is a fingerprint; write the line of the .pub file: `ssh-ed25519 AAAA... name`".to_owned()
+                }
+                _ if word.starts_with(['/', '~', '.']) || word.ends_with(".pub") => {
+                    format!("the key itself stands here: paste the line of {word}")
+                }
+                _ if word.contains(['=', ',']) || word == "restrict" => {
+                    "options go into the authorized-keys-files; here stands the key alone: `ssh-ed25519 AAAA... name`"
+                        .to_owned()
+                }
                 _ if text.contains("PRIVATE KEY") => {
                     "this is a private key; write the line of its .pub file".to_owned()
                 }

@@ -108,10 +108,14 @@ impl Scalar for bool {
         match text {
             "true" | "True" | "TRUE" | "yes" | "on" => Ok(true),
             "false" | "False" | "FALSE" | "no" | "off" => Ok(false),
-            _ => Err(InvalidValue::new(
-                format!("{} is neither true nor false", quoted(text)),
-                "write `true` or `false`",
-            )),
+            _ => {
+                let hint = match text.to_ascii_lowercase().as_str() {
+                    "yes" | "y" | "on" | "1" | "enable" | "enabled" | "t" => "write `true`",
+                    "no" | "n" | "off" | "0" | "disable" | "disabled" | "none" | "f" => "write `false`",
+                    _ => "write `true` or `false`",
+                };
+                Err(InvalidValue::new(format!("{} is neither true nor false", quoted(text)), hint))
+            }
         }
     }
 

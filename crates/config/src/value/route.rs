@@ -101,6 +101,10 @@ impl Scalar for Destination {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(Self::Net(address.into()));
         }
+        if let "any" | "all" | "Default" | "default4" | "default6" | "*" = text {
+            let message = format!("{} is not a destination", quoted(text));
+            return Err(InvalidValue::new(message, "write `default`, with the next hop in `via`"));
+        }
         let net = prefixed(text, "a destination")?;
         if net != net.trunc() {
             let message = format!("{} has bits set behind its prefix", quoted(text));

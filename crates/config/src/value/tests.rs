@@ -155,7 +155,8 @@ fn an_interface_has_an_address_and_a_prefix() {
         ("fd77::1", "add the length of the prefix: `fd77::1/64`"),
         ("10.77.0.1/33", "0 to 32 bits"),
         ("fd77::1/129", "0 to 128 bits"),
-        ("10.77.0/24", "write it like"),
+        ("10.77.0/24", "write all four numbers: `10.77.0.0/24`"),
+        ("berlin/24", "write it like"),
         ("10.77.0.0/24", "the address of the network"),
         ("10.77.0.255/24", "the broadcast address"),
         ("224.0.0.1/24", "a group's address"),
@@ -164,6 +165,59 @@ fn an_interface_has_an_address_and_a_prefix() {
     ] {
         assert!(refusal::<IpNet>(text).contains(part), "{}", refusal::<IpNet>(text));
     }
+}
+
+#[test]
+fn y5_a_number_with_a_zero_in_front_is_refused() {
+    for (text, meant) in [
+        ("10.0.0.010/24", "10.0.0.10/24"),
+        ("010.0.0.1/24", "10.0.0.1/24"),
+        ("10.0.00.1/8", "10.0.0.1/8"),
+        ("192.000.002.001/32", "192.0.2.1/32"),
+        ("10.0.0.08/24", "10.0.0.8/24"),
+    ] {
+        let refused = refusal::<IpNet>(text);
+        assert!(refused.contains(&format!("did you mean `{meant}`?")), "{refused}");
+    }
+    for text in ["10.0.0.1/024", "10.0.0.1/+8", "10.0.0.1/ 8", "10.0.0.1/", "10.0.0.256/24", "0x0a.0.0.1/8"] {
+        refusal::<IpNet>(text);
+    }
+    assert!(element::<Route>("{to: 010.0.0.0/8}").is_none());
+}
+
+#[test]
+fn y6_a_value_of_another_program_gets_its_replacement() {
+    for (refused, part) in [
+        (refusal::<bool>("On"), "write `true`"),
+        (refusal::<bool>("0"), "write `false`"),
+        (refusal::<PermitTunnel>("on"), "write `yes`"),
+        (refusal::<PermitTunnel>("off"), "write `no`"),
+        (refusal::<PermitTunnel>("tap"), "write `ethernet`"),
+        (refusal::<StrictHostKeyChecking>("off"), "write `no`"),
+        (refusal::<AddressFamily>("ipv6"), "write `inet6`"),
+        (refusal::<Tunnel>("no"), "remove the link"),
+        (refusal::<TunnelDevice>("tap7"), "write the number alone: `7`"),
+        (refusal::<IpNet>("10.1/8"), "write all four numbers: `10.1.0.0/8`"),
+        (refusal::<IpNet>("fe80::1%eth0/64"), "leave out the zone"),
+        (refusal::<PublicKey>("ssh-ed25519-cert-v01@openssh.com AAAA"), "this is a certificate"),
+        (refusal::<PublicKey>("SHA256:abc"), "this is a fingerprint"),
+        (refusal::<PublicKey>("restrict,tunnel=\"0\" ssh-ed25519 AAAA"), "options go into"),
+    ] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    let told = |text: &str| {
+        let mut report = Report::default();
+        let value = read(text, &mut report).and_then(|node| Route::parse(&node, &mut report));
+        assert!(value.is_none(), "{text}");
+        report.into_diagnostics("f", text).to_string()
+    };
+    assert!(told("{to: 0/0}").contains("write 0.0.0.0/0 for IPv4"), "{}", told("{to: 0/0}"));
+    assert!(
+        told("{to: any, via: 10.0.0.1}").contains("write `default`"),
+        "{}",
+        told("{to: any, via: 10.0.0.1}")
+    );
+    assert_eq!((scalar("True"), scalar("FALSE")), (Ok(PermitTunnel::Yes), Ok(PermitTunnel::No)));
 }
 
 #[test]
@@ -278,10 +332,10 @@ fn a_public_key_is_whole() {
     let cut = line.get(..line.len() - 20).expect("ASCII");
     for (text, part) in [
         ("", "the line of the .pub file"),
-        ("/etc/tapline/id_ed25519.pub", "the line of the .pub file"),
+        ("/etc/tapline/id_ed25519.pub", "paste the line of"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----", "private key"),
         ("ssh-ed25591 AAAA", "did you mean `ssh-ed25519`?"),
-        ("ssh-dss AAAA", "did you mean `ssh-rsa`?"),
+        ("ssh-dss AAAA", "DSA is gone"),
         ("ssh-ed25519", "not a whole"),
         ("ssh-ed25519 AAAA", "not a whole"),
         ("ssh-ed25519 !!!!", "not a whole"),

@@ -51,10 +51,19 @@ impl FromStr for Tunnel {
         match text {
             "ethernet" => Ok(Self::Ethernet),
             "point-to-point" | "yes" | "true" => Ok(Self::PointToPoint),
-            _ => Err(InvalidValue::new(
-                format!("{} is no kind of tunnel", quoted(text)),
-                "write `ethernet` or `point-to-point`",
-            )),
+            _ => {
+                let hint = match text.to_ascii_lowercase().as_str() {
+                    "tap" | "layer2" | "l2" | "ether" | "ethernet" | "on" => "write `ethernet`",
+                    "tun" | "layer3" | "l3" | "ip" | "pointopoint" | "true" | "yes" | "point-to-point" => {
+                        "write `point-to-point`"
+                    }
+                    "no" | "false" | "off" | "none" => {
+                        "a link is a tunnel; remove the link, or write `ethernet`"
+                    }
+                    _ => "write `ethernet` or `point-to-point`",
+                };
+                Err(InvalidValue::new(format!("{} is no kind of tunnel", quoted(text)), hint))
+            }
         }
     }
 }
@@ -101,10 +110,18 @@ impl FromStr for TunnelDevice {
         };
         match (local, remote) {
             (Ok(local), Ok(remote)) => Ok(Self { local, remote }),
-            _ => Err(InvalidValue::new(
-                format!("{} is not local:remote", quoted(text)),
-                format!("write `any` or numbers from 0 to {}: `any:any`, `7:any`, `7`", Unit::MAX),
-            )),
+            _ => {
+                let number = text.strip_prefix("tap").or_else(|| text.strip_prefix("tun"));
+                let hint = match number.filter(|number| number.parse::<u32>().is_ok()) {
+                    Some(number) => {
+                        format!("write the number alone: `{number}`; `tunnel` says which of the two it is")
+                    }
+                    None => {
+                        format!("write `any` or numbers from 0 to {}: `any:any`, `7:any`, `7`", Unit::MAX)
+                    }
+                };
+                Err(InvalidValue::new(format!("{} is not local:remote", quoted(text)), hint))
+            }
         }
     }
 }

@@ -31,8 +31,8 @@ macro_rules! words {
 
             fn from_str(text: &str) -> Result<Self, InvalidValue> {
                 let word = match text {
-                    "true" => "yes",
-                    "false" => "no",
+                    "true" | "True" | "TRUE" => "yes",
+                    "false" | "False" | "FALSE" => "no",
                     other => other,
                 };
                 match word {
@@ -111,9 +111,22 @@ fn with_booleans(words: &[&str]) -> serde_json::Value {
 }
 
 fn not_one_of(text: &str, words: &[&str]) -> InvalidValue {
-    let hint = match nearest(text, words.iter().copied()) {
-        Some(word) => format!("did you mean `{word}`?"),
-        None => "choose one of the words".to_owned(),
+    let lower = text.to_ascii_lowercase();
+    let meant = match lower.as_str() {
+        "on" | "enable" | "enabled" | "y" | "1" => "yes",
+        "off" | "disable" | "disabled" | "none" | "never" | "n" | "0" => "no",
+        "tap" | "layer2" | "l2" => "ethernet",
+        "tun" | "layer3" | "l3" => "point-to-point",
+        "ipv4" | "4" | "inet4" => "inet",
+        "ipv6" | "6" => "inet6",
+        other => other,
+    };
+    let hint = match words.iter().find(|word| **word == meant) {
+        Some(word) => format!("write `{word}`"),
+        None => match nearest(text, words.iter().copied()) {
+            Some(word) => format!("did you mean `{word}`?"),
+            None => "choose one of the words".to_owned(),
+        },
     };
     InvalidValue::new(format!("{} is none of {}", quoted(text), words.join(", ")), hint)
 }

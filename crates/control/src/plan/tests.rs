@@ -11,7 +11,7 @@ fn tap(settings: Interface) -> Desired {
     Desired { interfaces: [(name("tap0"), settings)].into(), ..Desired::default() }
 }
 
-fn addresses(texts: &[&str]) -> BTreeSet<IpNet> {
+fn addresses(texts: &[&str]) -> BTreeSet<IfAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
@@ -96,9 +96,10 @@ fn a_missing_interface_waits_and_a_required_one_is_a_conflict() {
 #[test]
 fn a_found_address_is_not_claimed() {
     let mut model = Model::with(&["tap0"]);
-    let address = "192.0.2.7/24".parse().unwrap();
+    let address: IfAddr = "192.0.2.7/24".parse().unwrap();
     model.link("tap0").addresses.push(Address {
-        net: address,
+        net: address.net,
+        peer: None,
         protocol: 0,
         tentative: false,
         duplicate: false,
@@ -119,6 +120,30 @@ fn a_new_prefix_length_of_an_ipv6_address_is_removed_first() {
         words(&plan(&changed, &model.state, &model.owned)),
         ["remove address fd77::2/64 from tap0", "add address fd77::2/48 to tap0"]
     );
+}
+
+#[test]
+fn u18_another_peer_of_an_address_takes_its_place_and_goes_with_it() {
+    for (first, second) in [
+        ("10.77.4.1/32 peer 10.77.4.2", "10.77.4.1/32 peer 10.77.4.3"),
+        ("10.77.4.1/32", "10.77.4.1/32 peer 10.77.4.2"),
+        ("10.77.4.1/30 peer 10.77.4.2", "10.77.4.1/30"),
+        ("fd77::1/128 peer fd77::2", "fd77::1/128 peer fd77::3"),
+        ("fd77::1/64", "fd77::1/64 peer fd77::2"),
+    ] {
+        let mut model = Model::with(&["tap0"]);
+        let before = model.state.clone();
+        model.reach(&tap(Interface { addresses: addresses(&[first]), ..Interface::default() }));
+        let changed = tap(Interface { addresses: addresses(&[second]), ..Interface::default() });
+        assert_eq!(
+            words(&plan(&changed, &model.state, &model.owned)),
+            [format!("remove address {first} from tap0"), format!("add address {second} to tap0")]
+        );
+        model.reach(&changed);
+        assert!(plan(&changed, &model.state, &model.owned).is_empty(), "{second}");
+        model.remove_all();
+        assert_eq!(model.state, before);
+    }
 }
 
 #[test]
@@ -146,6 +171,7 @@ fn an_interface_taken_down_keeps_the_ipv6_addresses_that_were_found() {
     let found: IpNet = "2001:db8::7/64".parse().unwrap();
     model.link("tap0").addresses.push(Address {
         net: found,
+        peer: None,
         protocol: 0,
         tentative: false,
         duplicate: false,

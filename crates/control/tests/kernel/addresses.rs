@@ -31,6 +31,49 @@ fn addresses_mtu_and_macaddress_come_and_go() {
 }
 
 #[test]
+fn u18_a_peer_of_an_address_comes_changes_and_goes() {
+    let Some(hosts) = hosts() else { return };
+    let with = |texts: &[&str]| eth0(Interface { addresses: nets(texts), ..Interface::default() });
+    controlled(&hosts.here, async |mut controller| {
+        let before = controller.observe().await.unwrap();
+        for texts in [
+            ["10.77.4.1/32 peer 10.77.4.2", "fd77:4::1/128 peer fd77:4::2"],
+            ["10.77.4.1/32 peer 10.77.4.9", "fd77:4::1/128 peer fd77:4::9"],
+            ["10.77.4.1/30 peer 10.77.4.2", "fd77:4::1/64"],
+            ["10.77.4.1/24", "fd77:4::1/126 peer fd77:4::2"],
+            ["10.77.4.1/32 peer 192.0.2.7", "fd77:4::1/128 peer 2001:db8::7"],
+        ] {
+            controller.reconcile(&with(&texts)).await.unwrap().check().unwrap();
+            let now = link(&controller, "eth0").await;
+            let found: Vec<_> = now
+                .addresses
+                .iter()
+                .filter(|a| a.protocol == PROTOCOL)
+                .map(|a| a.assigned().to_string())
+                .collect();
+            assert_eq!(found, texts);
+            assert_eq!(controller.reconcile(&with(&texts)).await.unwrap().changes, []);
+        }
+        controller.remove_all().await.unwrap();
+        assert_eq!(essence(&controller.observe().await.unwrap()), essence(&before));
+
+        // Somebody else's, which is taken for what it is and stays.
+        let mut other = Controller::new(Journal::in_memory()).unwrap();
+        let theirs = with(&["10.77.4.1/32 peer 10.77.4.2"]);
+        other.reconcile(&theirs).await.unwrap();
+        controller.reconcile(&theirs).await.unwrap();
+        controller.reconcile(&with(&["10.77.4.1/32 peer 10.77.4.3"])).await.unwrap();
+        controller.remove_all().await.unwrap();
+        assert!(
+            link(&controller, "eth0")
+                .await
+                .address(*nets(&["10.77.4.1/32 peer 10.77.4.2"]).first().unwrap())
+                .is_some()
+        );
+    });
+}
+
+#[test]
 fn an_address_that_another_host_has_is_reported() {
     let Some(hosts) = hosts() else { return };
     let desired = eth0(Interface { addresses: nets(&["fd77::1/64"]), ..Interface::default() });

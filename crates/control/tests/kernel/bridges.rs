@@ -33,7 +33,7 @@ fn a_bridge_with_spanning_tree_comes_and_goes() {
         // The port listens for the spanning tree first, so the bridge has no carrier and detection waits.
         assert_eq!(
             outcome.pending.iter().map(|entry| entry.address).collect::<Vec<_>>(),
-            [net("fd77::1/64")]
+            [net("fd77::1/64").into()]
         );
 
         let bridge = link(&controller, "br-lab").await;

@@ -22,7 +22,7 @@ mod routes;
 use std::{collections::BTreeSet, future::Future};
 
 use tapline_control::{
-    Controller, Desired, Interface, InterfaceName, IpNet, Journal, Link, Observed,
+    Controller, Desired, IfAddr, Interface, InterfaceName, IpNet, Journal, Link, Observed,
     namespace::{Namespace, NamespaceError, WireEnd, wire},
 };
 
@@ -61,8 +61,8 @@ fn net(text: &str) -> IpNet {
     text.parse().unwrap()
 }
 
-fn nets(texts: &[&str]) -> BTreeSet<IpNet> {
-    texts.iter().map(|text| net(text)).collect()
+fn nets(texts: &[&str]) -> BTreeSet<IfAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
 /// `eth0` alone.
@@ -85,7 +85,7 @@ fn essence(observed: &Observed) -> Vec<(InterfaceName, Link)> {
         let mut link = link.clone();
         link.carrier = false;
         link.addresses.iter_mut().for_each(|address| address.tentative = false);
-        link.addresses.sort_by_key(|address| address.net);
+        link.addresses.sort_by_key(|address| address.assigned());
         link.routes.sort_by_key(|found| found.route);
         (name.clone(), link)
     };

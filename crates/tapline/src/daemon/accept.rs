@@ -193,7 +193,7 @@ impl Acceptance {
         if let Some(kept) = self.unnamed.iter_mut().find(joined) {
             return lend(&self.server, kept, request);
         }
-        let mut kept = Kept::open(request, request.unit)?;
+        let mut kept = Kept::open(request, request.unit, None)?;
         info!(
             peer = request.peer.name,
             device = kept.name(),
@@ -258,7 +258,13 @@ impl Acceptance {
                 }
             },
         };
-        let mut kept = Kept::open(request, unit)?;
+        let set_name = accept.set_name.as_ref().map(|name| name.as_str());
+        if let (Some(own), Unit::Number(wanted)) = (set_name, request.unit) {
+            let refused =
+                format!("{name}'s device is {own} here, and it asks for number {wanted}; ask for any");
+            return Err(DeviceRefused(refused));
+        }
+        let mut kept = Kept::open(request, unit, set_name)?;
         let interface: InterfaceName =
             kept.name().parse().map_err(|error| DeviceRefused(format!("{error}")))?;
         self.network

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use tapline_config::ipnet::IpNet;
-use tapline_config::{self as config, Bounded, LinkLocal, MacAddr, Mtu};
-use tapline_control::{Bridge, BridgeParameters, Desired, Interface, InterfaceName, MacAddress, Route};
+use tapline_config::{self as config, Bounded, InterfaceAddress, LinkLocal, MacAddr, Mtu};
+use tapline_control::{
+    Bridge, BridgeParameters, Desired, IfAddr, Interface, InterfaceName, MacAddress, Route,
+};
 
 /// The bridges of a configuration and the interfaces that others make. Links' devices join when they are open.
 pub(crate) fn bridges(config: &config::Config) -> Desired {
@@ -67,7 +68,7 @@ pub(crate) fn accepted_device(accept: &config::Accept) -> Interface {
 
 /// The keys that links, accepted links and bridges share.
 struct Settings<'a> {
-    addresses: &'a [IpNet],
+    addresses: &'a [InterfaceAddress],
     routes: &'a [config::Route],
     mtu: Option<Mtu>,
     macaddress: Option<MacAddr>,
@@ -82,7 +83,7 @@ impl Settings<'_> {
             up: Some(true),
             mtu: self.mtu.map(Bounded::get),
             macaddress: self.macaddress.map(|address| MacAddress(address.octets())),
-            addresses: self.addresses.iter().copied().collect(),
+            addresses: self.addresses.iter().map(address).collect(),
             routes: self.routes.iter().map(route).collect(),
             accept_ra: self.accept_ra,
             // A bridge port carries other hosts' frames: an address of its own would only answer for them.
@@ -97,6 +98,10 @@ impl Settings<'_> {
 #[expect(clippy::expect_used, reason = "tested for equality of the two rules")]
 pub(crate) fn interface_name(name: &config::InterfaceName) -> InterfaceName {
     name.as_str().parse().expect("the configuration holds valid interface names")
+}
+
+pub(crate) fn address(address: &InterfaceAddress) -> IfAddr {
+    IfAddr { net: address.net, peer: address.peer }
 }
 
 fn route(route: &config::Route) -> Route {

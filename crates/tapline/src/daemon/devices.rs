@@ -35,6 +35,9 @@ impl DevicesError {
 
 /// The name that the link's interface will have, unless the kernel is to choose.
 pub(super) fn chosen_name(link: &LinkSpec) -> Option<String> {
+    if let Some(own) = &link.set_name {
+        return Some(own.clone());
+    }
     let prefix = match link.mode {
         Mode::Ethernet => "tap",
         Mode::PointToPoint => "tun",
@@ -47,7 +50,7 @@ pub(super) fn chosen_name(link: &LinkSpec) -> Option<String> {
 
 /// Whether both links have the same interface, whatever goes through it.
 pub(super) fn are_the_same(one: &LinkSpec, other: &LinkSpec) -> bool {
-    let device = |link: &LinkSpec| (link.mode, link.local_unit, link.connections);
+    let device = |link: &LinkSpec| (link.mode, chosen_name(link), link.connections);
     device(one) == device(other)
 }
 
@@ -57,7 +60,7 @@ pub(super) fn open(link: &LinkSpec, former: Option<&InterfaceName>) -> Result<De
     let request = OpenRequest {
         mode: link.mode,
         unit: link.local_unit,
-        name: again.map(ToString::to_string),
+        name: link.set_name.clone().or(again.map(ToString::to_string)),
         offloads: OffloadPolicy::Probe,
     };
     let mut queues: Vec<Box<dyn Device>> = Vec::new();

@@ -3,7 +3,6 @@
 mod accept;
 mod desired;
 mod devices;
-mod leftovers;
 mod link;
 mod links;
 mod mac;
@@ -12,30 +11,33 @@ mod notify;
 mod retry;
 mod server;
 mod serving;
-mod signals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tapline_config::{Config, Link, LoadError, Server};
+use tapline_config::{Diagnostics, Link, LoadError, Loaded, Server};
 use tapline_control::{Desired, Interface};
 use tapline_device::Unit;
 use tapline_frame::Mode;
 use tapline_transport::client::{self, NonInteractive, Prompter};
 use tapline_transport::tunnel::NativePolicy;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::client_options;
-use crate::ssh_options::{SshFiles, SshOptionsError};
+use crate::prepare::{Prepared, in_one_line, prepare};
+use crate::ssh_options::SshFiles;
 use link::LinkNews;
 use links::Links;
 use network::{NetworkError, NetworkHandle, NetworkKeeper, NetworkNews};
 use serving::Serving;
-use signals::{Asked, Signals};
 
-pub(crate) use leftovers::own_directory;
+pub(crate) use desired::{accepted_device, address, bridges, link_device};
 pub(crate) use link::Persistence;
+#[cfg(test)]
+pub(crate) use server::options as server_options;
+pub(crate) use server::path as server_path;
 
 /// Everything a daemon needs to start: a configuration, or one link of the command line.
 pub(crate) struct Plan {
@@ -65,6 +67,8 @@ pub(crate) struct LinkSpec {
     pub(crate) options: client::Options,
     pub(crate) mode: Mode,
     pub(crate) local_unit: Unit,
+    /// A name of its own in the place of tapN and tunN.
+    pub(crate) set_name: Option<String>,
     pub(crate) remote_unit: Option<u32>,
     pub(crate) native: NativePolicy,
     /// SSH connections over which its flows are spread.
@@ -93,7 +97,7 @@ pub(crate) enum DaemonError {
 /// `tapline run`.
 pub(crate) fn run(config: &Path, state_dir: &Path) -> Result<(), DaemonError> {
     client_options::keep_pins_in(state_dir);
-    let plan = Plan::from_config(&Config::load(config)?, state_dir);
+    let plan = Plan::from_config(&Loaded::load(config)?, state_dir).map_err(LoadError::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anything is added that a signal has to remove.
@@ -111,41 +115,44 @@ pub(crate) fn run(config: &Path, state_dir: &Path) -> Result<(), DaemonError> {
 pub(crate) fn connect(plan: Plan) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut signals = Signals::of_a_terminal()?;
-        let state_dir = plan.state_dir.clone();
-        let mut daemon = Daemon::start(plan).await.inspect_err(|_| leftovers::forget(&state_dir))?;
+        let mut signals = Signals::new()?;
+        let mut daemon = Daemon::start(plan).await?;
         let ended = daemon.until_stopped(&mut signals, None).await;
         daemon.stop().await?;
-        leftovers::forget(&state_dir);
         ended
     })
 }
 
 impl Plan {
-    pub(crate) fn from_config(config: &Config, state_dir: &Path) -> Self {
-        let files = SshFiles::read_default();
-        let links = config.links.iter().map(|(name, link)| WantedLink::of(&files, name.as_str(), link));
-        Self {
-            state_dir: state_dir.to_owned(),
-            bridges: desired::bridges(config),
-            links: links.collect(),
-            server: config.server.clone(),
+    /// What a configuration wants.
+    ///
+    /// # Errors
+    /// Every mistake in the file, as `check` says it.
+    pub(crate) fn from_config(loaded: &Loaded, state_dir: &Path) -> Result<Self, Diagnostics> {
+        let Prepared { links: mut resolved, mut waiting, warnings, .. } = prepare(loaded)?;
+        for warning in loaded.warnings.iter().chain(&warnings) {
+            warn!("{}", warning.in_one_line());
         }
+        let config = &loaded.config;
+        let links = config.links.iter().map(|(name, link)| match resolved.remove(name.as_str()) {
+            Some(options) => WantedLink::Resolved(Box::new(LinkSpec::new(name.as_str(), link, options))),
+            None => WantedLink::Unresolved {
+                name: name.to_string(),
+                link: Box::new(link.clone()),
+                why: in_one_line(&waiting.remove(name.as_str()).unwrap_or_default()),
+            },
+        });
+        let links = links.collect();
+        Ok(Self {
+            state_dir: state_dir.to_owned(),
+            bridges: bridges(config),
+            links,
+            server: config.server.clone(),
+        })
     }
 }
 
 impl WantedLink {
-    fn of(files: &Result<SshFiles, SshOptionsError>, name: &str, link: &Link) -> Self {
-        let options = match files {
-            Ok(files) => client_options::of_link(files, link).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match options {
-            Ok(options) => Self::Resolved(Box::new(LinkSpec::new(name, link, options))),
-            Err(why) => Self::Unresolved { name: name.to_owned(), link: Box::new(link.clone()), why },
-        }
-    }
-
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Resolved(spec) => &spec.name,
@@ -155,8 +162,13 @@ impl WantedLink {
 
     /// As `ssh_config` may have changed.
     fn resolve_again(&mut self) {
-        if let Self::Unresolved { name, link, .. } = self {
-            *self = Self::of(&SshFiles::read_default(), name, link);
+        let Self::Unresolved { name, link, why } = self else { return };
+        let files = SshFiles::read_default().map_err(|error| error.to_string());
+        let options =
+            files.and_then(|files| client_options::of_link(&files, link).map_err(|error| error.to_string()));
+        match options {
+            Ok(options) => *self = Self::Resolved(Box::new(LinkSpec::new(name, link, options))),
+            Err(error) => *why = error,
         }
     }
 }
@@ -172,6 +184,7 @@ impl LinkSpec {
                 tapline_config::Tunnel::PointToPoint => Mode::PointToPoint,
             },
             local_unit: device_unit(link.tunnel_device.local),
+            set_name: link.set_name.as_ref().map(ToString::to_string),
             remote_unit: match link.tunnel_device.remote {
                 tapline_config::Unit::Any => None,
                 tapline_config::Unit::Number(number) => Some(number),
@@ -182,7 +195,7 @@ impl LinkSpec {
                 tapline_config::Native::No => NativePolicy::No,
             },
             connections: link.connections.get(),
-            interface: desired::link_device(link),
+            interface: link_device(link),
             persistence: Persistence::Always,
             prompter: Arc::new(NonInteractive),
         }
@@ -211,7 +224,6 @@ impl Daemon {
     async fn start(plan: Plan) -> Result<Self, DaemonError> {
         std::fs::create_dir_all(&plan.state_dir)
             .map_err(|error| DaemonError::StateDir { path: plan.state_dir.display().to_string(), error })?;
-        leftovers::clean_up(&plan.state_dir).await;
         let (keeper, network, network_news) = NetworkKeeper::new(&plan.state_dir).await?;
         tokio::spawn(keeper.run());
         let (news, link_news) = mpsc::unbounded_channel();
@@ -301,9 +313,10 @@ impl Daemon {
     async fn reload(&mut self, config: &Path) {
         notify::notify("RELOADING=1");
         info!("reading {} again", config.display());
-        match Config::load(config) {
-            Ok(config) => {
-                let plan = Plan::from_config(&config, &self.state_dir);
+        let plan = Loaded::load(config)
+            .and_then(|loaded| Plan::from_config(&loaded, &self.state_dir).map_err(LoadError::from));
+        match plan {
+            Ok(plan) => {
                 if let Err(error) = self.links.change_to(plan.bridges, plan.links).await {
                     error!("not everything could be changed: {error}");
                 }
@@ -321,5 +334,34 @@ impl Daemon {
         self.links.stop().await;
         self.serving.stop().await;
         Ok(self.network.remove_all().await?)
+    }
+}
+
+enum Asked {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
     }
 }

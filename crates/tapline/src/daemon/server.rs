@@ -22,6 +22,12 @@ pub(crate) enum ServerError {
     AcceptedKey { name: String, error: String },
     #[error("server: the path {0} has a percent token; only `~` is replaced here, write the rest out")]
     Token(String),
+    #[error("server: the path {0} has a variable; none is replaced here, write its value out")]
+    Variable(String),
+    #[error(
+        "server: the path {0} begins with somebody's home; only `~/` is replaced here, write the rest out"
+    )]
+    OtherHome(String),
     #[error("server: `~` in {0} needs HOME; write the path out")]
     Home(String),
 }
@@ -39,7 +45,7 @@ pub(crate) fn start(
 }
 
 /// Reads host keys, and creates those that are missing.
-pub(super) fn options(config: &config::Server) -> Result<Options, ServerError> {
+pub(crate) fn options(config: &config::Server) -> Result<Options, ServerError> {
     let mut host_keys = Vec::new();
     for pattern in &config.host_keys {
         host_keys.push(ssh::create_host_key(&path(pattern)?)?);
@@ -94,8 +100,14 @@ fn paths(patterns: &[PathPattern]) -> Result<Vec<PathBuf>, ServerError> {
 }
 
 /// The server's files belong to the daemon and to no user that logs in, so that only `~` has a meaning.
-fn path(pattern: &PathPattern) -> Result<PathBuf, ServerError> {
+pub(crate) fn path(pattern: &PathPattern) -> Result<PathBuf, ServerError> {
     let text = pattern.as_str().replace("%%", "\0");
+    if text.contains("${") {
+        return Err(ServerError::Variable(pattern.to_string()));
+    }
+    if text.starts_with('~') && !text.starts_with("~/") {
+        return Err(ServerError::OtherHome(pattern.to_string()));
+    }
     if text.contains('%') {
         return Err(ServerError::Token(pattern.to_string()));
     }

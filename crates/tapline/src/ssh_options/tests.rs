@@ -1,25 +1,14 @@
 use std::path::PathBuf;
 
 use tapline_config::Config;
-use tapline_config::ssh_config::{Proxy, Scope};
+use tapline_config::ssh_config::Proxy;
 
 use super::*;
-
-fn files(text: &str) -> SshFiles {
-    let local = LocalUser {
-        name: "admin".into(),
-        uid: 1000,
-        home: "/home/admin".into(),
-        host_name: "leipzig".into(),
-    };
-    let file = File { path: "/home/admin/.ssh/config".into(), text: text.into(), scope: Scope::User };
-    SshFiles { local, files: vec![file] }
-}
 
 fn resolved(yaml: &str, ssh_config: &str) -> HostOptions {
     let config = Config::from_str("test.yaml", yaml).unwrap();
     let link = config.links.values().next().unwrap();
-    files(ssh_config).resolve(&options(link), &query(link)).unwrap()
+    SshFiles::of_text(ssh_config).resolve(&options(link), &query(link)).unwrap()
 }
 
 #[test]
@@ -54,6 +43,28 @@ fn every_key_of_a_link_has_its_option() {
     assert_eq!(options.rekey_limit().bytes, Some(1 << 30));
     assert_eq!(options.rekey_limit().interval, Some(Duration::from_secs(3600)));
     assert_eq!(options.certificate_file, [PathBuf::from("/cert")]);
+}
+
+#[test]
+fn y3_a_jump_host_may_be_an_address_in_every_form() {
+    for (written, host, port) in [
+        ("'2001:db8::1'", "2001:db8::1", None),
+        ("'[2001:db8::1]'", "2001:db8::1", None),
+        ("'[2001:db8::1]:2222'", "2001:db8::1", Some(2222)),
+        ("'root@2001:db8::1'", "2001:db8::1", None),
+        ("['::1']", "::1", None),
+        ("'fe80::1%eth0'", "fe80::1%eth0", None),
+        ("'[fe80::1%eth0]:22'", "fe80::1%eth0", Some(22)),
+        ("192.0.2.1:2222", "192.0.2.1", Some(2222)),
+        ("gate.example.org", "gate.example.org", None),
+    ] {
+        let options = resolved(&format!("links: {{b: {{host: b, proxy-jump: {written}}}}}"), "");
+        let Proxy::Jump(jumps) = options.proxy() else { panic!("{written}") };
+        assert_eq!((jumps[0].host.as_str(), jumps[0].port), (host, port), "{written}");
+    }
+    let options = resolved("links: {b: {host: b, proxy-jump: ['::1', 'a@2001:db8::2', c]}}", "");
+    let Proxy::Jump(jumps) = options.proxy() else { panic!("several") };
+    assert_eq!(jumps.iter().map(|jump| jump.host.as_str()).collect::<Vec<_>>(), ["::1", "2001:db8::2", "c"]);
 }
 
 #[test]

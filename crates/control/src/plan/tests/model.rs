@@ -5,8 +5,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::{
-    BridgeParameters, Desired, InterfaceName, Ipv6Setting, Link, LinkRoute, MacAddress, Observed, Operation,
-    Owned, PROTOCOL, Route,
+    BridgeParameters, Desired, IfAddr, InterfaceName, Ipv6Setting, Link, LinkRoute, MacAddress, Observed,
+    Operation, Owned, PROTOCOL, Route,
     observed::{Address, Ipv6Settings},
     operation::BRIDGE_ALIAS,
     plan::plan,
@@ -173,10 +173,9 @@ fn change_link(link: &mut Link, operation: &Operation) -> Result<(), &'static st
         }
         Operation::AddAddress { address, .. } => add_address(link, *address, PROTOCOL)?,
         Operation::RemoveAddress { address, keep, .. } => {
-            let position = link.addresses.iter().position(|found| found.net == *address);
+            let position = link.addresses.iter().position(|found| found.assigned() == *address);
             link.addresses.remove(position.ok_or("EADDRNOTAVAIL")?);
-            let ipv4 = |net: &IpNet| matches!(net, IpNet::V4(_));
-            if ipv4(address) && !link.addresses.iter().any(|address| ipv4(&address.net)) {
+            if address.is_ipv4() && !link.addresses.iter().any(|address| address.assigned().is_ipv4()) {
                 link.routes.retain(|found| matches!(found.route.to, IpNet::V6(_)));
                 link.routes.extend(keep);
             }
@@ -212,9 +211,13 @@ fn set_parameters(link: &mut Link, to: BridgeParameters) -> Result<(), &'static 
     Ok(())
 }
 
-fn add_address(link: &mut Link, net: IpNet, protocol: u8) -> Result<(), &'static str> {
+fn add_address(link: &mut Link, address: IfAddr, protocol: u8) -> Result<(), &'static str> {
+    let IfAddr { net, peer } = address;
+    // IPv4 takes an address again where the other end is in another network.
+    let ends =
+        |end: &IfAddr| IpNet::new(end.peer.unwrap_or(end.addr()), end.net.prefix_len()).unwrap().trunc();
     let taken = |found: &Address| match net {
-        IpNet::V4(_) => found.net == net,
+        IpNet::V4(_) => found.net == net && ends(&found.assigned()) == ends(&address),
         IpNet::V6(_) => found.net.addr() == net.addr(),
     };
     if link.addresses.iter().any(taken) {
@@ -223,7 +226,7 @@ fn add_address(link: &mut Link, net: IpNet, protocol: u8) -> Result<(), &'static
     if matches!(net, IpNet::V6(_)) && link.ipv6.is_none_or(|ipv6| ipv6.disable_ipv6 != 0) {
         return Err("EACCES");
     }
-    link.addresses.push(Address { net, protocol, tentative: false, duplicate: false, permanent: true });
+    link.addresses.push(Address { net, peer, protocol, tentative: false, duplicate: false, permanent: true });
     Ok(())
 }
 
@@ -236,6 +239,6 @@ pub(crate) fn make_link_local(link: &mut Link) {
     let wanted = link.ipv6.is_some_and(|ipv6| ipv6.disable_ipv6 == 0 && ipv6.addr_gen_mode != 1);
     let net: IpNet = format!("fe80::{:x}/64", link.index).parse().unwrap();
     if link.up && wanted && link.address(net).is_none() {
-        add_address(link, net, Address::KERNEL_LINK_LOCAL).unwrap();
+        add_address(link, net.into(), Address::KERNEL_LINK_LOCAL).unwrap();
     }
 }

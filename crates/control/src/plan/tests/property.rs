@@ -7,8 +7,8 @@ use proptest::{collection::btree_set, option, prelude::*, sample::select};
 
 use super::model::{Model, make_link_local, name};
 use crate::{
-    Bridge, BridgeParameters, Desired, Interface, InterfaceName, LinkRoute, MacAddress, Observed, Operation,
-    Owned, Route,
+    Bridge, BridgeParameters, Desired, IfAddr, Interface, InterfaceName, LinkRoute, MacAddress, Observed,
+    Operation, Owned, Route,
     observed::{Address, Ipv6Settings},
     plan::plan,
 };
@@ -16,9 +16,19 @@ use crate::{
 const DEVICES: [&str; 3] = ["eth0", "eth1", "tap0"];
 const BRIDGES: [&str; 2] = ["br0", "br1"];
 
-fn net() -> impl Strategy<Value = IpNet> {
-    select(vec!["10.77.0.1/24", "10.77.0.2/24", "192.0.2.1/32", "fd77::1/64", "fd77::1/48", "2001:db8::1/64"])
-        .prop_map(|text| text.parse().unwrap())
+fn net() -> impl Strategy<Value = IfAddr> {
+    select(vec![
+        "10.77.0.1/24",
+        "10.77.0.2/24",
+        "192.0.2.1/32",
+        "192.0.2.1/32 peer 192.0.2.2",
+        "192.0.2.1/32 peer 192.0.2.3",
+        "fd77::1/64",
+        "fd77::1/48",
+        "fd77::1/128 peer fd77::2",
+        "2001:db8::1/64",
+    ])
+    .prop_map(|text| text.parse().unwrap())
 }
 
 fn route() -> impl Strategy<Value = Route> {
@@ -82,7 +92,7 @@ fn settings() -> impl Strategy<Value = Interface> {
 }
 
 /// IPv6 has one prefix length for an address of an interface.
-fn one_prefix_length(nets: BTreeSet<IpNet>) -> BTreeSet<IpNet> {
+fn one_prefix_length(nets: BTreeSet<IfAddr>) -> BTreeSet<IfAddr> {
     let mut seen = BTreeSet::new();
     nets.into_iter().filter(|net| seen.insert(net.addr())).collect()
 }
@@ -107,7 +117,7 @@ fn desired() -> impl Strategy<Value = Desired> {
 struct FoundLink {
     up: bool,
     mtu: u32,
-    nets: BTreeSet<IpNet>,
+    nets: BTreeSet<IfAddr>,
     routes: Vec<Route>,
     ipv6: Ipv6Settings,
     in_br0: bool,
@@ -142,11 +152,16 @@ fn found() -> impl Strategy<Value = Model> {
             let link = model.link(text);
             (link.up, link.mtu, link.ipv6) = (found.up, found.mtu, Some(found.ipv6));
             let ipv6 = found.ipv6.disable_ipv6 == 0;
-            for net in one_prefix_length(found.nets) {
+            for IfAddr { net, peer } in one_prefix_length(found.nets) {
                 if ipv6 || matches!(net, IpNet::V4(_)) {
-                    let address =
-                        Address { net, protocol: 4, tentative: false, duplicate: false, permanent: true };
-                    link.addresses.push(address);
+                    link.addresses.push(Address {
+                        net,
+                        peer,
+                        protocol: 4,
+                        tentative: false,
+                        duplicate: false,
+                        permanent: true,
+                    });
                 }
             }
             make_link_local(link);
@@ -170,7 +185,7 @@ fn found() -> impl Strategy<Value = Model> {
 fn sorted(state: &Observed) -> Observed {
     let mut state = state.clone();
     for link in state.links.values_mut() {
-        link.addresses.sort_by_key(|address| address.net);
+        link.addresses.sort_by_key(Address::assigned);
         link.routes.sort_by_key(|found| found.route);
     }
     state
@@ -292,9 +307,12 @@ fn no_found_address_in_the_way(model: &Model, desired: &Desired) -> bool {
     let bridges = desired.bridges.iter().map(|(name, bridge)| (name, &bridge.settings));
     desired.interfaces.iter().chain(bridges).all(|(interface, settings)| {
         let Some(link) = model.state.links.get(interface) else { return true };
-        let in_the_way = |net: &IpNet| {
-            matches!(net, IpNet::V6(_))
-                && link.addresses.iter().any(|found| found.net.addr() == net.addr() && found.net != *net)
+        let in_the_way = |wanted: &IfAddr| {
+            !wanted.is_ipv4()
+                && link
+                    .addresses
+                    .iter()
+                    .any(|found| found.net.addr() == wanted.addr() && found.assigned() != *wanted)
         };
         !settings.addresses.iter().any(in_the_way)
     })

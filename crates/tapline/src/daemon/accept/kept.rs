@@ -57,9 +57,18 @@ struct Claim {
 }
 
 impl Kept {
-    /// Opens a device with `unit`: one with queues for a link of several connections.
-    pub(super) fn open(request: &DeviceRequest, unit: Unit) -> Result<Self, DeviceRefused> {
-        let wanted = OpenRequest { mode: request.mode, unit, name: None, offloads: OffloadPolicy::Probe };
+    /// Opens a device with `unit`, or under a name of its own: one with queues for a link of several connections.
+    pub(super) fn open(
+        request: &DeviceRequest,
+        unit: Unit,
+        set_name: Option<&str>,
+    ) -> Result<Self, DeviceRefused> {
+        let wanted = OpenRequest {
+            mode: request.mode,
+            unit,
+            name: set_name.map(ToOwned::to_owned),
+            offloads: OffloadPolicy::Probe,
+        };
         let end = mac::End::Accepted(&request.peer.name);
         let (name, source) = if request.bundle.is_some() {
             let interface = MultiQueue::open(&wanted).map_err(refused)?;
