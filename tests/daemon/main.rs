@@ -14,11 +14,13 @@
 mod broken_links;
 mod check;
 mod connections;
+mod desk;
 mod host_keys;
 mod kernel_state;
 mod lab;
 mod life_cycle;
 mod peers;
+mod penalties;
 mod privilege;
 mod reload;
 mod sites;

@@ -85,7 +85,7 @@ fn a_unit_that_is_taken_is_named_on_either_side() {
 }
 
 #[test]
-fn a_second_daemon_with_the_same_state_directory_is_refused() {
+fn u17_a_second_daemon_with_the_same_state_directory_is_told_of_the_first() {
     if !are_met(&[]) {
         return;
     }
@@ -93,9 +93,16 @@ fn a_second_daemon_with_the_same_state_directory_is_refused() {
     let before = KernelState::of(&host);
     let first = Daemon::start(&host, BRIDGE);
     let meanwhile = KernelState::of(&host);
-    let line = fails(&host, 1, &mut run(&host, BRIDGE));
-    says(&line, &["state", "in use by another process"]);
-    meanwhile.is_back(&host);
+    let process = format!("(process {})", first.process.pid());
+    let words =
+        ["another tapline", "state", &process, "one daemon serves all links", "SIGHUP", "--state-dir"];
+    let mut connect = tapline();
+    connect.args(["connect", "-F", "none", "192.0.2.1", "--state-dir"]).arg(host.path("state"));
+    for command in [run(&host, BRIDGE), run(&host, "bridges: {}\n"), run(&host, "links: {}\n"), connect] {
+        let mut command = command;
+        says(&fails(&host, 1, &mut command), &words);
+        meanwhile.is_back(&host);
+    }
     first.stop();
     before.is_back(&host);
 }

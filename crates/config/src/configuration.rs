@@ -58,7 +58,7 @@ section! {
         /// Whether addresses that fail to log in are kept waiting.
         "per-source-penalties" => per_source_penalties: bool = true,
         /// After this time without a word from a peer it is asked for one; 0 never asks.
-        "client-alive-interval" => client_alive_interval: Duration = Duration::from_secs(15),
+        "client-alive-interval" => client_alive_interval: Duration = Duration::from_secs(5),
         /// Questions without an answer after which a peer counts as gone; 0 waits for ever.
         "client-alive-count-max" => client_alive_count_max: u32 = 3,
         /// Traffic and time after which new keys are agreed on.

@@ -43,8 +43,12 @@ pub enum JournalError {
         "the record of changed network state cannot be kept safely: {0}; or give another directory with --state-dir"
     )]
     Hands(#[from] InOtherHands),
-    #[error("{} is in use by another process; stop that or give this one another file", path.display())]
-    Busy { path: PathBuf },
+    #[error("{} is in use by another process{}; stop that or give this one another file", path.display(), named(*.holder))]
+    Busy {
+        path: PathBuf,
+        /// The number of the process.
+        holder: Option<u32>,
+    },
     #[error("{} is damaged ({reason}); move it away, then what it recorded stays in the kernel", path.display())]
     Damaged { path: PathBuf, reason: String },
 }
@@ -95,6 +99,22 @@ impl Journal {
         Ok(Self { owned, file: Some(Location { path, _lock: lock, scope }) })
     }
 
+    /// As [`Journal::open`], but `None` where the record is about another network namespace that is still there: it belongs
+    /// to whoever takes it up in that one.
+    ///
+    /// # Errors
+    /// As [`Journal::open`].
+    pub fn open_here(path: impl Into<PathBuf>) -> Result<Option<Self>, JournalError> {
+        let journal = Self::open(path)?;
+        let elsewhere =
+            journal.file.as_ref().and_then(|file| stored(&file.path).ok()?).is_some_and(|stored| {
+                let here = Scope::current().ok();
+                let boot = here.as_ref().is_some_and(|here| here.boot == stored.scope.boot);
+                boot && here != Some(stored.scope.clone()) && namespace_is_there(stored.scope.namespace)
+            });
+        Ok((!elsewhere).then_some(journal))
+    }
+
     /// A record that ends with the process: for short-lived namespaces, whose state ends with them.
     pub fn in_memory() -> Self {
         Self { owned: Owned::default(), file: None }
@@ -121,7 +141,17 @@ impl Journal {
     }
 }
 
+fn named(process: Option<u32>) -> String {
+    process.map_or_else(String::new, |process| format!(" ({process})"))
+}
+
 fn read(path: &Path, scope: &Scope) -> Result<Owned, JournalError> {
+    let stored = stored(path)?;
+    Ok(stored.filter(|stored| stored.scope == *scope).map(|stored| stored.owned).unwrap_or_default())
+}
+
+/// `None`: there is none.
+fn stored(path: &Path) -> Result<Option<Stored>, JournalError> {
     let failed = |source| JournalError::Read { path: path.to_owned(), source };
     let damaged = |reason: String| JournalError::Damaged { path: path.to_owned(), reason };
     let mut text = Vec::new();
@@ -130,14 +160,22 @@ fn read(path: &Path, scope: &Scope) -> Result<Owned, JournalError> {
             hands::check_file(path, &file).map_err(failed)??;
             file.take(LONGEST).read_to_end(&mut text).map_err(failed)?
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Owned::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
     let stored: Stored = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
     if stored.version != VERSION {
         return Err(damaged(format!("its version is {}, known is {VERSION}", stored.version)));
     }
-    Ok(if stored.scope == *scope { stored.owned } else { Owned::default() })
+    Ok(Some(stored))
+}
+
+/// Whether a process is in the network namespace with this inode, or `ip netns` has a name for it.
+fn namespace_is_there(inode: u64) -> bool {
+    let is_it = |path: PathBuf| fs::metadata(path).is_ok_and(|found| found.ino() == inode);
+    let entries = |directory| fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    entries("/proc").any(|process| is_it(process.path().join("ns/net")))
+        || entries("/run/netns").any(|name| is_it(name.path()))
 }
 
 impl Location {
@@ -177,17 +215,26 @@ impl Lock {
         let failed = |source| JournalError::Write { path: path.clone(), source };
         loop {
             let mut options = hands::no_link();
-            let file =
-                options.write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+            let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+            let mut file = options.open(&path).map_err(failed)?;
             hands::check_file(&path, &file).map_err(failed)??;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(JournalError::Busy { path: journal.to_owned() }),
+                Err(TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    let _ = file.take(20).read_to_string(&mut holder);
+                    return Err(JournalError::Busy {
+                        path: journal.to_owned(),
+                        holder: holder.trim().parse().ok(),
+                    });
+                }
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
             // The holder before us may have removed the file between our opening and locking it.
             let locked = file.metadata().map_err(failed)?.ino();
             if fs::metadata(&path).is_ok_and(|named| named.ino() == locked) {
+                // For those who come later; the lock holds without.
+                let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
                 return Ok(Self { path, _file: file });
             }
         }

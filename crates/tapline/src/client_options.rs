@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tapline_config::Link;
 use tapline_config::ssh_config::{self, HostOptions, IdentityAgent, JumpHost, Query};
@@ -12,6 +13,11 @@ use tapline_transport::trust::known_hosts::Pins;
 
 use crate::ssh_options::{self, SshFiles, SshOptionsError};
 use crate::tuning::tuning;
+
+/// A peer silent for so long is asked for a word, and an attempt to connect takes no longer, where nobody says otherwise:
+/// a link that is dead and looks alive helps nobody.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Jump hosts whose own configuration names jump hosts, and so on, end here.
 const MAX_JUMP_DEPTH: usize = 8;
@@ -54,7 +60,8 @@ fn convert(files: &SshFiles, host: &HostOptions, depth: usize) -> Result<Options
     }
     let limit = host.rekey_limit();
     let default = RekeyLimit::default();
-    let interval = host.server_alive_interval();
+    // 0 is never, for both.
+    let some = |time: Duration| (!time.is_zero()).then_some(time);
     Ok(Options {
         port: host.port(),
         address_family: match host.address_family() {
@@ -63,7 +70,7 @@ fn convert(files: &SshFiles, host: &HostOptions, depth: usize) -> Result<Options
             ssh_config::AddressFamily::Inet6 => AddressFamily::Inet6,
         },
         bind_address: host.bind_address.clone(),
-        connect_timeout: host.connect_timeout,
+        connect_timeout: some(host.connect_timeout.unwrap_or(CONNECT_TIMEOUT)),
         proxy: match host.proxy() {
             ssh_config::Proxy::Direct => Proxy::Direct,
             ssh_config::Proxy::Command(command) => Proxy::Command(command.clone()),
@@ -94,7 +101,7 @@ fn convert(files: &SshFiles, host: &HostOptions, depth: usize) -> Result<Options
             password: host.password_authentication(),
         },
         batch_mode: host.batch_mode(),
-        server_alive_interval: (!interval.is_zero()).then_some(interval),
+        server_alive_interval: some(host.server_alive_interval.unwrap_or(ALIVE_INTERVAL)),
         server_alive_count_max: host.server_alive_count_max(),
         rekey_limit: RekeyLimit {
             bytes: limit.bytes.unwrap_or(default.bytes),

@@ -1,6 +1,6 @@
 //! `tapline connect`: what `ssh -w` does, in the same words.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tapline_config::ssh_config::{HostOptions, Query, Tunnel, TunnelUnit};
@@ -14,10 +14,6 @@ use crate::cli::{ConnectArgs, DEFAULT_STATE_DIR};
 use crate::client_options::{self, ClientOptionsError};
 use crate::daemon::{self, DaemonError, LinkSpec, Persistence, Plan, WantedLink};
 use crate::ssh_options::{SshFiles, SshOptionsError};
-
-/// Without a word from the server for this long it is asked for one, unless the user says otherwise: a link that is
-/// dead and looks alive helps nobody.
-const DEFAULT_ALIVE_INTERVAL: &str = "ServerAliveInterval=15";
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
@@ -84,9 +80,7 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
         |device| (daemon::device_unit(device.local), daemon::device_unit(device.remote)),
     );
     // Each `connect` of this host has a record of its own; nobody else's is cleaned up by it.
-    let state_dir = args
-        .state_dir
-        .unwrap_or_else(|| PathBuf::from(DEFAULT_STATE_DIR).join(format!("connect-{}", std::process::id())));
+    let state_dir = args.state_dir.unwrap_or_else(daemon::own_directory);
     Ok(Plan {
         state_dir,
         bridges,
@@ -116,7 +110,6 @@ fn ssh_arguments(args: &ConnectArgs) -> Vec<String> {
     let mut options = args.options.clone();
     options.extend(args.identity.iter().map(|path| format!("IdentityFile=\"{}\"", path.display())));
     options.extend(args.jump.iter().map(|jump| format!("ProxyJump={jump}")));
-    options.push(DEFAULT_ALIVE_INTERVAL.to_owned());
     options
 }
 

@@ -4,11 +4,12 @@ mod cli;
 mod client_options;
 mod connect;
 mod daemon;
+mod log;
 mod prepare;
 mod ssh_options;
 mod tuning;
 
-use std::io::{IsTerminal, Stdout, stdout};
+use std::io::{IsTerminal, Stdout, Write, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -32,6 +33,9 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     start_log(cli.verbose);
+    if matches!(cli.command, Command::Run(_) | Command::Connect(_)) {
+        log::begin();
+    }
     let result = match cli.command {
         Command::Run(args) => daemon::run(&args.config, &args.state_dir).map_err(Failure::from),
         Command::Check(args) => check(&args),
@@ -39,11 +43,15 @@ fn main() -> ExitCode {
         Command::Lab(LabCommand::Run(args)) => lab(&args),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            log::finish();
+            ExitCode::SUCCESS
+        }
         Err(Failure { text, code }) => {
             if !text.is_empty() {
-                eprintln!("{text}");
+                log::say(&text);
             }
+            log::finish();
             ExitCode::from(code)
         }
     }
@@ -99,9 +107,9 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
         several => format!(", {several} warnings"),
     };
     if warnings > 0 {
-        eprintln!("{found}\n");
+        log::say(&format!("{found}\n"));
     }
-    println!("{}: {summary}; no mistakes{and}", args.config.display());
+    print(&format!("{}: {summary}; no mistakes{and}", args.config.display()));
     Ok(())
 }
 
@@ -117,10 +125,15 @@ fn lab(args: &LabArgs) -> Result<(), Failure> {
     if args.json {
         let json = serde_json::to_string_pretty(&outcome)
             .map_err(|error| Failure { text: format!("tapline: {error}"), code: FAILED })?;
-        println!("{json}");
+        print(&json);
     }
     // The report has said which checks failed and why.
     if outcome.passed() { Ok(()) } else { Err(Failure { text: String::new(), code: FAILED }) }
+}
+
+/// On stdout. A reader who has gone, such as `head`, is no mistake.
+fn print(text: &str) {
+    let _ = writeln!(stdout(), "{text}");
 }
 
 /// Lines for people, or nothing until the end.
@@ -146,7 +159,7 @@ fn start_log(verbose: u8) {
     let filter = EnvFilter::try_from_env("TAPLINE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(log::writer)
         .with_target(verbose > 1)
         .with_ansi(std::io::stderr().is_terminal())
         .init();

@@ -2,6 +2,8 @@
 //!
 //! Pure: events and the time go in, the next thing to do comes out.
 
+pub mod log_ins;
+
 use std::time::{Duration, Instant};
 
 /// One link's state.
@@ -69,7 +71,7 @@ pub enum LinkAction {
 pub const STABLE: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-const STANDING_WAIT: Duration = Duration::from_secs(60);
+const STANDING_WAIT: Duration = Duration::from_secs(45);
 
 impl Default for LinkLife {
     fn default() -> Self {

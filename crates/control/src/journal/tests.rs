@@ -26,7 +26,8 @@ fn one_process_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state.json");
     let journal = Journal::open(&path).unwrap();
-    assert!(matches!(Journal::open(&path), Err(JournalError::Busy { .. })));
+    let refused = Journal::open(&path).unwrap_err();
+    assert!(matches!(refused, JournalError::Busy { holder, .. } if holder == Some(std::process::id())));
     drop(journal);
     Journal::open(&path).unwrap();
 }
@@ -146,4 +147,25 @@ fn t13_a_state_directory_in_others_hands_is_refused() {
         std::os::unix::fs::chown(place.path(name), Some(0), None).unwrap();
     }
     place.open().unwrap();
+}
+
+#[test]
+fn u4_a_record_of_another_namespace_is_left_to_it_while_that_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    let mut journal = Journal::open(&path).unwrap();
+    journal.store(something()).unwrap();
+    drop(journal);
+    assert_eq!(Journal::open_here(&path).unwrap().map(|journal| journal.owned().clone()), Some(something()));
+    let text = fs::read_to_string(&path).unwrap();
+    let here = format!("\"namespace\":{}", Scope::current().unwrap().namespace);
+    let boot = Scope::current().unwrap().boot;
+    // Of a namespace that is gone, and of another boot.
+    for (from, to) in [(&here, "\"namespace\":1"), (&boot, "00000000-0000-0000-0000-000000000000")] {
+        fs::write(&path, text.replace(from.as_str(), to)).unwrap();
+        let found = Journal::open_here(&path).unwrap().map(|journal| journal.owned().clone());
+        assert_eq!(found, Some(Owned::default()));
+    }
+    assert!(!namespace_is_there(1));
+    assert!(namespace_is_there(Scope::current().unwrap().namespace));
 }

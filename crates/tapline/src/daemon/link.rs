@@ -2,20 +2,32 @@
 //! and its device.
 
 mod connections;
+mod doors;
+mod key_files;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tapline_device::Device;
 use tapline_transport::client::{self, Ended, Prompter};
+use tapline_transport::link::log_ins::Outcome;
 use tapline_transport::link::{LinkAction, LinkEvent, LinkLife, Severity};
 use tapline_transport::tunnel::{Counters, Event, Lease, NativePolicy, OpenTunnelError, TunnelRequest};
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::sleep_until;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, sleep_until};
 use tracing::{Instrument, error_span, info, warn};
 
 use connections::{Connections, Place};
+use doors::{Door, Pass};
+use key_files::KeyFiles;
+
+pub(crate) use doors::Doors;
+
+/// How soon a link that was refused tries again when another was let in by the same server.
+const AFTER_REFUSAL: Duration = Duration::from_secs(10);
+/// How often a link that was refused looks whether its files have changed.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// What a link needs to run.
 pub(crate) struct LinkPlan {
@@ -27,6 +39,8 @@ pub(crate) struct LinkPlan {
     pub(crate) native: NativePolicy,
     /// Whether the link connects again after it broke.
     pub(crate) persistence: Persistence,
+    /// Those of all links.
+    pub(crate) doors: Arc<Doors>,
 }
 
 /// What follows a failure.
@@ -54,7 +68,7 @@ pub(crate) enum LinkNews {
 pub(crate) struct LinkHandle {
     name: String,
     threads: Vec<ConnectionThread>,
-    nudges: Arc<Notify>,
+    nudges: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -72,7 +86,8 @@ struct Connection {
     prompter: Arc<dyn Prompter>,
     place: Place,
     /// Something has changed for the better, perhaps.
-    nudges: Arc<Notify>,
+    nudges: watch::Receiver<u64>,
+    door: Arc<Door>,
 }
 
 /// Why an attempt failed, or a connection broke.
@@ -88,9 +103,10 @@ impl LinkHandle {
         prompter: Arc<dyn Prompter>,
         news: mpsc::UnboundedSender<(String, LinkNews)>,
     ) -> std::io::Result<Self> {
-        let LinkPlan { name, options, devices, remote_unit, native, persistence } = plan;
+        let LinkPlan { name, options, devices, remote_unit, native, persistence, doors } = plan;
+        let door = doors.of(&options);
         let mut threads = Vec::new();
-        let nudges = Arc::new(Notify::new());
+        let nudges = watch::Sender::new(0);
         for (place, device) in Connections::places(&name, devices.len(), news)?.into_iter().zip(devices) {
             let connection = Connection {
                 options: options.clone(),
@@ -99,7 +115,8 @@ impl LinkHandle {
                 persistence,
                 prompter: Arc::clone(&prompter),
                 place,
-                nudges: Arc::clone(&nudges),
+                nudges: nudges.subscribe(),
+                door: Arc::clone(&door),
             };
             let (stop, stopped) = oneshot::channel();
             let runtime = tapline_transport::session_runtime()?;
@@ -117,7 +134,7 @@ impl LinkHandle {
 
     /// Ends the wait for the next attempt.
     pub(crate) fn nudge(&self) {
-        self.nudges.notify_waiters();
+        self.nudges.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Ends sessions and threads, and returns the devices.
@@ -150,14 +167,17 @@ impl Connection {
         let mut life = LinkLife::default();
         let mut action = life.handle(LinkEvent::Start, Instant::now(), 0.0);
         let mut was_up = false;
+        let mut refused = None;
+        let mut nudges = self.nudges.clone();
         pull_carrier(&mut *device);
         loop {
             let event = match action {
                 LinkAction::Connect => {
-                    let turn = tokio::select! {
-                        turn = self.place.turn() => turn,
+                    let (turn, pass) = tokio::select! {
+                        turns = async { (self.place.turn().await, self.door.turn(refused.is_some()).await) } => turns,
                         _ = &mut stopped => return Some(device),
                     };
+                    nudges.mark_unchanged();
                     let (home, mut returning) = mpsc::unbounded_channel();
                     let request = TunnelRequest {
                         device: Lease::new(device, Some(home)),
@@ -167,7 +187,7 @@ impl Connection {
                         counters: counters.clone(),
                     };
                     let broken = self
-                        .session(request, &mut stopped, || {
+                        .session(request, pass, &mut stopped, || {
                             life.handle(LinkEvent::Established, Instant::now(), 0.0);
                             was_up = true;
                             drop(turn);
@@ -190,6 +210,7 @@ impl Connection {
                         return Some(device);
                     }
                     warn!("{why}");
+                    refused = (severity == Severity::Standing).then(Instant::now);
                     LinkEvent::Lost(severity)
                 }
                 LinkAction::SetTimer(until) => {
@@ -198,8 +219,7 @@ impl Connection {
                         until.saturating_duration_since(Instant::now()).as_secs_f32()
                     );
                     tokio::select! {
-                        () = sleep_until(until.into()) => LinkEvent::Timer,
-                        () = self.nudges.notified() => LinkEvent::Nudge,
+                        event = self.wait(until, &mut refused, &mut nudges) => event,
                         _ = &mut stopped => return Some(device),
                     }
                 }
@@ -209,10 +229,45 @@ impl Connection {
         }
     }
 
+    /// Waits for the next attempt, which comes before its time when there is a sign that it may succeed. `refused`: when
+    /// the server refused this link; it forgets that when something has changed here.
+    async fn wait(
+        &self,
+        until: Instant,
+        refused: &mut Option<Instant>,
+        nudges: &mut watch::Receiver<u64>,
+    ) -> LinkEvent {
+        let mut openings = self.door.openings();
+        let files = refused.map(|_| KeyFiles::of(&self.options));
+        let mut let_in = None;
+        loop {
+            tokio::select! {
+                () = sleep_until(until.into()) => return LinkEvent::Timer,
+                () = sleep_until(let_in.unwrap_or(until).into()), if let_in.is_some() => return LinkEvent::Nudge,
+                // An error says that the link is being stopped.
+                Ok(()) = nudges.changed() => {}
+                // The sender lives in `self`.
+                _ = openings.changed(), if refused.is_some() && let_in.is_none() => {
+                    let_in = refused.map(|at| at + AFTER_REFUSAL);
+                    continue;
+                }
+                () = sleep(LOOK), if files.is_some() => {
+                    if files == Some(KeyFiles::of(&self.options)) {
+                        continue;
+                    }
+                    info!("a key or a list of known hosts has changed");
+                }
+            }
+            *refused = None;
+            return LinkEvent::Nudge;
+        }
+    }
+
     /// One session from the first packet to the last. `None`: it was told to stop.
     async fn session(
         &self,
         request: TunnelRequest,
+        pass: Pass,
         stopped: &mut oneshot::Receiver<()>,
         established: impl FnOnce(),
     ) -> Option<Broken> {
@@ -222,8 +277,12 @@ impl Connection {
             _ = &mut *stopped => return None,
         };
         let session = match connected {
-            Ok(session) => session,
+            Ok(session) => {
+                pass.ended(Outcome::LoggedIn);
+                session
+            }
             Err(error) => {
+                pass.ended(Outcome::of(&error));
                 let severity = if error.is_permanent() { Severity::Standing } else { Severity::Passing };
                 return Some(Broken { why: error.to_string(), severity });
             }

@@ -1,6 +1,7 @@
 //! The links that this host opens: what is wanted, what runs, and what has to wait for something of this host.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::join_all;
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::devices::{self, Devices};
-use super::link::{LinkHandle, LinkNews, LinkPlan};
+use super::link::{Doors, LinkHandle, LinkNews, LinkPlan};
 use super::network::{NetworkError, NetworkHandle};
 use super::retry::Retry;
 use super::{LinkSpec, Persistence, WantedLink};
@@ -28,6 +29,7 @@ pub(super) struct Links {
     /// Why links wait, as it was said last.
     waiting: BTreeMap<String, String>,
     retry: Retry,
+    doors: Arc<Doors>,
 }
 
 struct RunningLink {
@@ -63,6 +65,7 @@ impl Links {
             former: BTreeMap::new(),
             waiting: BTreeMap::new(),
             retry: Retry::default(),
+            doors: Arc::default(),
         }
     }
 
@@ -281,6 +284,7 @@ impl Links {
             remote_unit: spec.remote_unit,
             native: spec.native,
             persistence: spec.persistence,
+            doors: Arc::clone(&self.doors),
         };
         let started = LinkHandle::start(plan, spec.prompter.clone(), self.news.clone());
         let handle = started.map_err(|error| (name.clone(), error))?;

@@ -3,6 +3,7 @@
 mod accept;
 mod desired;
 mod devices;
+mod leftovers;
 mod link;
 mod links;
 mod mac;
@@ -11,6 +12,7 @@ mod notify;
 mod retry;
 mod server;
 mod serving;
+mod signals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +23,6 @@ use tapline_device::Unit;
 use tapline_frame::Mode;
 use tapline_transport::client::{self, NonInteractive, Prompter};
 use tapline_transport::tunnel::NativePolicy;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
@@ -32,8 +33,10 @@ use link::LinkNews;
 use links::Links;
 use network::{NetworkError, NetworkHandle, NetworkKeeper, NetworkNews};
 use serving::Serving;
+use signals::{Asked, Signals};
 
 pub(crate) use desired::{accepted_device, address, bridges, link_device};
+pub(crate) use leftovers::own_directory;
 pub(crate) use link::Persistence;
 #[cfg(test)]
 pub(crate) use server::options as server_options;
@@ -115,10 +118,12 @@ pub(crate) fn run(config: &Path, state_dir: &Path) -> Result<(), DaemonError> {
 pub(crate) fn connect(plan: Plan) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut signals = Signals::new()?;
-        let mut daemon = Daemon::start(plan).await?;
+        let mut signals = Signals::of_a_terminal()?;
+        let state_dir = plan.state_dir.clone();
+        let mut daemon = Daemon::start(plan).await.inspect_err(|_| leftovers::forget(&state_dir))?;
         let ended = daemon.until_stopped(&mut signals, None).await;
         daemon.stop().await?;
+        leftovers::forget(&state_dir);
         ended
     })
 }
@@ -224,6 +229,7 @@ impl Daemon {
     async fn start(plan: Plan) -> Result<Self, DaemonError> {
         std::fs::create_dir_all(&plan.state_dir)
             .map_err(|error| DaemonError::StateDir { path: plan.state_dir.display().to_string(), error })?;
+        leftovers::clean_up(&plan.state_dir).await;
         let (keeper, network, network_news) = NetworkKeeper::new(&plan.state_dir).await?;
         tokio::spawn(keeper.run());
         let (news, link_news) = mpsc::unbounded_channel();
@@ -334,34 +340,5 @@ impl Daemon {
         self.links.stop().await;
         self.serving.stop().await;
         Ok(self.network.remove_all().await?)
-    }
-}
-
-enum Asked {
-    Stop,
-    Reload,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Reload,
-        }
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tapline_control::{
-    Controller, Desired, Interface, InterfaceName, Journal, LinkEvent, LinkEvents, Outcome, ReconcileError,
+    Controller, Desired, Interface, InterfaceName, Journal, JournalError, LinkEvent, LinkEvents, Outcome,
+    ReconcileError,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -54,7 +55,11 @@ pub(crate) enum NetworkNews {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NetworkError {
     #[error("{0}")]
-    State(#[from] tapline_control::JournalError),
+    State(JournalError),
+    #[error(
+        "another tapline has {directory}{}; one daemon serves all links of a host: add yours to its configuration and send it SIGHUP, or give this one a directory of its own with --state-dir", process(*.holder)
+    )]
+    AnotherDaemon { directory: String, holder: Option<u32> },
     #[error("no netlink socket: {0}; is this a Linux kernel with CONFIG_NETLINK?")]
     Netlink(#[from] std::io::Error),
     #[error("{0}")]
@@ -67,6 +72,10 @@ pub(crate) enum NetworkError {
     Remove(#[from] tapline_control::RemoveError),
     #[error("the network keeper has ended")]
     Ended,
+}
+
+fn process(holder: Option<u32>) -> String {
+    holder.map_or_else(String::new, |holder| format!(" (process {holder})"))
 }
 
 enum Request {
@@ -99,7 +108,12 @@ impl NetworkKeeper {
     pub(crate) async fn new(
         state: &Path,
     ) -> Result<(Self, NetworkHandle, mpsc::UnboundedReceiver<NetworkNews>), NetworkError> {
-        let journal = Journal::open(state.join("network.json"))?;
+        let journal = Journal::open(state.join("network.json")).map_err(|error| match error {
+            JournalError::Busy { holder, .. } => {
+                NetworkError::AnotherDaemon { directory: state.display().to_string(), holder }
+            }
+            error => NetworkError::State(error),
+        })?;
         let controller = Controller::new(journal)?.with_dad_deadline(Duration::ZERO);
         let events = controller.link_events().await?;
         let (sender, requests) = mpsc::unbounded_channel();
