@@ -15,7 +15,7 @@ fn refusal(key: &str, options: &[&str], known_hosts: impl FnOnce(&Sites) -> Stri
     let known_hosts = known_hosts(&sites);
     let list = sites.leipzig.write("known_hosts", &known_hosts);
     let before = [KernelState::of(&sites.leipzig), KernelState::of(&sites.berlin)];
-    let line = fails(&sites.leipzig, 1, &mut sites.connect(key, options, "root@192.0.2.1"));
+    let line = fails(&sites.leipzig, 255, &mut sites.connect(key, options, "root@192.0.2.1"));
     before[0].is_back(&sites.leipzig);
     before[1].is_back(&sites.berlin);
     assert_eq!(fs::read_to_string(list).unwrap(), known_hosts, "the list of known hosts is unchanged");
@@ -141,7 +141,7 @@ fn t5_known_hosts_that_cannot_be_read_or_written_refuse() {
         fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
         let known_hosts = format!("UserKnownHostsFile={known_hosts}");
         let options = ["StrictHostKeyChecking=accept-new", &known_hosts];
-        let line = fails(&sites.leipzig, 1, &mut sites.connect("id", &options, "root@192.0.2.1"));
+        let line = fails(&sites.leipzig, 255, &mut sites.connect("id", &options, "root@192.0.2.1"));
         says(&line.to_lowercase(), words);
         server.stop();
     }

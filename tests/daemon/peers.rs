@@ -63,7 +63,7 @@ fn complaint<T: 'static>(answer: impl Fn(TcpStream) -> T + Send + 'static) -> St
 fn complaint_of(sites: &Sites) -> String {
     let before = KernelState::of(&sites.leipzig);
     let options = ["StrictHostKeyChecking=accept-new", "ConnectTimeout=2"];
-    let line = fails(&sites.leipzig, 1, &mut sites.connect("id", &options, "root@192.0.2.1"));
+    let line = fails(&sites.leipzig, 255, &mut sites.connect("id", &options, "root@192.0.2.1"));
     before.is_back(&sites.leipzig);
     line
 }
@@ -157,7 +157,7 @@ fn a_port_without_a_server_is_reported_with_every_address_tried() {
         .arg(connect.get_program())
         .args(connect.get_args());
     let before = KernelState::of(&sites.leipzig);
-    let line = fails(&sites.leipzig, 1, &mut command);
+    let line = fails(&sites.leipzig, 255, &mut command);
     before.is_back(&sites.leipzig);
     says(&line, &["berlin.example.org port 2222", "192.0.2.1: ", "192.0.2.3: ", "::1: "]);
     assert_eq!(line.matches("Connection refused").count(), 3, "{line}");
@@ -170,7 +170,7 @@ fn a_network_that_is_not_reachable_is_reported() {
     }
     let sites = Sites::new();
     let before = KernelState::of(&sites.leipzig);
-    let line = fails(&sites.leipzig, 1, &mut sites.connect("id", &[], "root@198.51.100.7"));
+    let line = fails(&sites.leipzig, 255, &mut sites.connect("id", &[], "root@198.51.100.7"));
     before.is_back(&sites.leipzig);
     says(&line, &["198.51.100.7", "Network is unreachable"]);
 }

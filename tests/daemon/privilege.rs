@@ -45,8 +45,8 @@ fn a_missing_tun_device_is_reported_with_a_remedy() {
     run.arg("run").arg("-c").arg(configuration).arg("--state-dir").arg(host.path("state"));
     let mut connect = tapline();
     connect.args(["connect", "-F", "none", "192.0.2.1", "--state-dir"]).arg(host.path("state"));
-    for command in [run, connect] {
-        let line = fails(&host, 1, &mut with_device(None, &command));
+    for (command, status) in [(run, 1), (connect, 255)] {
+        let line = fails(&host, status, &mut with_device(None, &command));
         says(&line, &["/dev/net/tun does not exist", "modprobe tun"]);
         before.is_back(&host);
     }

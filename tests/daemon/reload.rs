@@ -86,7 +86,7 @@ fn the_server_section_is_read_again() {
         command.args(["--address", "10.77.0.2/24"]);
         command
     };
-    let line = fails(&sites.leipzig, 1, &mut connect());
+    let line = fails(&sites.leipzig, 255, &mut connect());
     says(&line, &["permission denied"]);
 
     sites.berlin.write("tapline.yaml", &sites.server_section("addresses: [10.77.0.1/24]"));

@@ -75,7 +75,7 @@ fn a_unit_that_is_taken_is_named_on_either_side() {
     let options = ["StrictHostKeyChecking=accept-new"];
     for (units, words) in [("5", ["tap5", "in use"]), ("any:5", ["192.0.2.1", "tap5"])] {
         let mut command = sites.connect("id", &options, "root@192.0.2.1");
-        let line = fails(&sites.leipzig, 1, command.args(["-w", units]));
+        let line = fails(&sites.leipzig, 255, command.args(["-w", units]));
         says(&line, &words);
         before.is_back(&sites.leipzig);
     }
@@ -166,7 +166,7 @@ fn an_identity_that_is_missing_is_named() {
     let option = format!("IdentityFile={}", missing.display());
     let mut command =
         sites.connect("stranger", &["StrictHostKeyChecking=accept-new", &option], "root@192.0.2.1");
-    let line = fails(&sites.leipzig, 1, &mut command);
+    let line = fails(&sites.leipzig, 255, &mut command);
     says(&line, &["permission denied", missing.to_str().unwrap()]);
     server.stop();
 }

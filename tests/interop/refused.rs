@@ -67,7 +67,7 @@ fn our_client_ends_when_sshd_refuses_the_tunnel() {
             &keys.path("id"),
             &format!("-w {devices} --address 10.77.0.2/24 root@192.0.2.1"),
         );
-        assert_eq!(tapline.ended().code(), Some(1), "{config}: {}", tapline.log());
+        assert_eq!(tapline.ended().code(), Some(255), "{config}: {}", tapline.log());
         let log = tapline.log();
         let errors: Vec<_> = log.lines().filter(|line| line.starts_with("tapline: ")).collect();
         assert_eq!(errors.len(), 1, "{config}: {log}");

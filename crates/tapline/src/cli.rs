@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_STATE_DIR: &str = "/run/tapline";
 #[derive(Debug, Parser)]
 #[command(name = "tapline", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// Say more on stderr; twice for every detail of the SSH sessions.
+    /// Say more on stderr: of a log-in what `ssh -v` says; twice for details of the SSH sessions.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
 
@@ -81,7 +81,7 @@ pub(crate) struct ConnectArgs {
     pub(crate) identity: Vec<PathBuf>,
 
     /// Port of the SSH server.
-    #[arg(short = 'p', value_name = "PORT")]
+    #[arg(short = 'p', value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
 
     /// Name to log in with.

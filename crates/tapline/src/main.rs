@@ -9,7 +9,7 @@ mod prepare;
 mod ssh_options;
 mod tuning;
 
-use std::io::{IsTerminal, Stdout, Write, stdout};
+use std::io::{IsTerminal, Stdout, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,6 +25,8 @@ use daemon::DaemonError;
 const FAILED: u8 = 1;
 /// The command line or the configuration is wrong.
 const WRONG_USAGE: u8 = 2;
+/// `connect` failed; as ssh.
+const SSH_FAILED: u8 = 255;
 
 fn main() -> ExitCode {
     // A lab starts this program again for its inside, before anything else may have happened in it.
@@ -85,7 +87,7 @@ impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Usage(error) => Self { text: format!("tapline: {error}"), code: WRONG_USAGE },
-            ConnectError::Failed(error) => error.into(),
+            ConnectError::Failed(error) => Self { code: SSH_FAILED, ..error.into() },
         }
     }
 }
@@ -115,7 +117,7 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
 
 fn lab(args: &LabArgs) -> Result<(), Failure> {
     let mut report =
-        LabReport { text: (!args.json).then(|| TextReport::new(stdout(), stdout().is_terminal())) };
+        LabReport { text: (!args.json).then(|| TextReport::new(stdout(), has_colours(&stdout()))) };
     let options = RunOptions { keep: args.keep.clone(), ..RunOptions::default() };
     let outcome = tapline_lab::run(&args.file, &options, &mut report).map_err(|error| match error {
         LabError::Invalid(diagnostics) => Failure { text: diagnostics.to_string(), code: WRONG_USAGE },
@@ -150,17 +152,25 @@ impl Report for LabReport {
 }
 
 fn start_log(verbose: u8) {
-    // russh tells of every packet, at levels that suit a library under development.
+    // Of other crates only what concerns an administrator: russh tells of every packet, and netlink of every attribute.
     let default = match verbose {
         0 => "info,russh_channels=off",
-        1 => "debug,russh_channels=info",
-        _ => "trace",
+        1 => "warn,tapline=debug,russh_channels=off",
+        2 => "warn,tapline=trace,russh_channels=debug,russh_channels::sshbuffer=info",
+        _ => "debug,tapline=trace,russh_channels=trace",
     };
     let filter = EnvFilter::try_from_env("TAPLINE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(log::writer)
         .with_target(verbose > 1)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(has_colours(&stderr()))
+        // What cannot be written is lost, and that is all that happens.
+        .log_internal_errors(false)
         .init();
+}
+
+/// As <https://no-color.org> has it.
+fn has_colours(output: &impl IsTerminal) -> bool {
+    output.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

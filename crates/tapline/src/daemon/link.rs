@@ -3,24 +3,30 @@
 
 mod connections;
 mod doors;
+mod failures;
 mod key_files;
+mod reopenings;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tapline_device::Device;
-use tapline_transport::client::{self, Ended, Prompter};
+use tapline_transport::client::{self, Ended, Prompter, Session};
 use tapline_transport::link::log_ins::Outcome;
 use tapline_transport::link::{LinkAction, LinkEvent, LinkLife, Severity};
-use tapline_transport::tunnel::{Counters, Event, Lease, NativePolicy, OpenTunnelError, TunnelRequest};
+use tapline_transport::tunnel::{
+    ClosedReason, Counters, Dialect, Event, Lease, NativePolicy, OpenTunnelError, TunnelRequest,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep, sleep_until};
 use tracing::{Instrument, error_span, info, warn};
 
 use connections::{Connections, Place};
 use doors::{Door, Pass};
+use failures::Failures;
 use key_files::KeyFiles;
+use reopenings::Reopenings;
 
 pub(crate) use doors::Doors;
 
@@ -168,6 +174,7 @@ impl Connection {
         let mut action = life.handle(LinkEvent::Start, Instant::now(), 0.0);
         let mut was_up = false;
         let mut refused = None;
+        let (mut failures, mut last_failure) = (Failures::default(), None);
         let mut nudges = self.nudges.clone();
         pull_carrier(&mut *device);
         loop {
@@ -179,15 +186,10 @@ impl Connection {
                     };
                     nudges.mark_unchanged();
                     let (home, mut returning) = mpsc::unbounded_channel();
-                    let request = TunnelRequest {
-                        device: Lease::new(device, Some(home)),
-                        remote_unit: self.remote_unit,
-                        native: self.place.native(self.native),
-                        bundle: self.place.member(),
-                        counters: counters.clone(),
-                    };
+                    let lease = Lease::new(device, Some(home.clone()));
+                    let lent = Lent { lease, home, returning: &mut returning, counters: &counters };
                     let broken = self
-                        .session(request, pass, &mut stopped, || {
+                        .session(lent, pass, &mut stopped, || {
                             life.handle(LinkEvent::Established, Instant::now(), 0.0);
                             was_up = true;
                             drop(turn);
@@ -209,15 +211,14 @@ impl Connection {
                         self.place.tell(LinkNews::Ended(why));
                         return Some(device);
                     }
-                    warn!("{why}");
+                    last_failure = Some(self.in_words_of_its_place(&why));
                     refused = (severity == Severity::Standing).then(Instant::now);
                     LinkEvent::Lost(severity)
                 }
                 LinkAction::SetTimer(until) => {
-                    info!(
-                        "next attempt in {:.1} s",
-                        until.saturating_duration_since(Instant::now()).as_secs_f32()
-                    );
+                    if let Some(why) = last_failure.take() {
+                        failures.tell(&why, until.saturating_duration_since(Instant::now()));
+                    }
                     tokio::select! {
                         event = self.wait(until, &mut refused, &mut nudges) => event,
                         _ = &mut stopped => return Some(device),
@@ -263,10 +264,18 @@ impl Connection {
         }
     }
 
+    /// Hints name what is there to be changed: keys of the YAML, or options of `connect`.
+    fn in_words_of_its_place(&self, why: &str) -> String {
+        match self.persistence {
+            Persistence::Always => client::in_yaml_words(why),
+            Persistence::OnceEstablished | Persistence::Never => why.to_owned(),
+        }
+    }
+
     /// One session from the first packet to the last. `None`: it was told to stop.
     async fn session(
         &self,
-        request: TunnelRequest,
+        mut lent: Lent<'_>,
         pass: Pass,
         stopped: &mut oneshot::Receiver<()>,
         established: impl FnOnce(),
@@ -281,28 +290,92 @@ impl Connection {
                 pass.ended(Outcome::LoggedIn);
                 session
             }
+            Err(client::ConnectError::Interrupted) => {
+                // The same signal tells everything to stop.
+                let _ = stopped.await;
+                return None;
+            }
             Err(error) => {
                 pass.ended(Outcome::of(&error));
                 let severity = if error.is_permanent() { Severity::Standing } else { Severity::Passing };
                 return Some(Broken { why: error.to_string(), severity });
             }
         };
+        let (mut established, mut again) = (Some(established), Reopenings::default());
+        loop {
+            let opened_at = Instant::now();
+            let request = self.request(lent.lease, lent.counters);
+            let end = self.tunnel(&session, request, &mut events, stopped, || {
+                if let Some(established) = established.take() {
+                    established();
+                }
+            });
+            let why = match end.await {
+                TunnelEnd::Stopped => {
+                    session.disconnect().await;
+                    return None;
+                }
+                TunnelEnd::Broken(broken) => return Some(broken),
+                TunnelEnd::Refused(broken) if again.is_first() => {
+                    session.disconnect().await;
+                    return Some(broken);
+                }
+                TunnelEnd::Refused(Broken { why, .. }) | TunnelEnd::Closed(why) => why,
+            };
+            // The SSH connection is good: a log-in and all that hangs on it can be spared.
+            let Some(wait) = again.next(opened_at.elapsed()) else {
+                session.disconnect().await;
+                return Some(Broken { why, severity: Severity::Passing });
+            };
+            let mut device = lent.returning.recv().await?;
+            pull_carrier(&mut *device);
+            lent.lease = Lease::new(device, Some(lent.home.clone()));
+            tokio::select! {
+                () = sleep(wait) => {}
+                ended = session.closed() => {
+                    return Some(Broken { why: ended.to_string(), severity: Severity::Passing });
+                }
+                _ = &mut *stopped => {
+                    session.disconnect().await;
+                    return None;
+                }
+            }
+            warn!("{why}; it is opened again on the same SSH connection");
+        }
+    }
+
+    fn request(&self, device: Lease, counters: &Arc<Counters>) -> TunnelRequest {
+        TunnelRequest {
+            device,
+            remote_unit: self.remote_unit,
+            native: self.place.native(self.native),
+            bundle: self.place.member(),
+            counters: Arc::clone(counters),
+        }
+    }
+
+    /// One tunnel of a session.
+    async fn tunnel(
+        &self,
+        session: &Session,
+        request: TunnelRequest,
+        events: &mut mpsc::UnboundedReceiver<Event>,
+        stopped: &mut oneshot::Receiver<()>,
+        established: impl FnOnce(),
+    ) -> TunnelEnd {
         let opened = tokio::select! {
             opened = session.tunnels().open(request) => opened,
-            _ = &mut *stopped => {
-                session.disconnect().await;
-                return None;
-            }
+            _ = &mut *stopped => return TunnelEnd::Stopped,
         };
         let tunnel = match opened {
             Ok(tunnel) => tunnel,
             // A session that broke says more than that the tunnel did not come.
             Err(OpenTunnelError::SessionEnded) => {
-                return Some(Broken { why: session.closed().await.to_string(), severity: Severity::Passing });
+                let why = session.closed().await.to_string();
+                return TunnelEnd::Broken(Broken { why, severity: Severity::Passing });
             }
             Err(refused) => {
-                session.disconnect().await;
-                return Some(Broken { why: refused.to_string(), severity: Severity::Standing });
+                return TunnelEnd::Refused(Broken { why: refused.to_string(), severity: Severity::Standing });
             }
         };
         established();
@@ -310,25 +383,47 @@ impl Connection {
         loop {
             tokio::select! {
                 ended = session.closed() => return match ended {
-                    Ended::Here => None,
-                    ended => Some(Broken { why: ended.to_string(), severity: Severity::Passing }),
+                    Ended::Here => TunnelEnd::Stopped,
+                    ended => TunnelEnd::Broken(Broken { why: ended.to_string(), severity: Severity::Passing }),
                 },
                 Some(event) = events.recv() => match event {
                     Event::Greeted { bundled, .. } => if let Err(alone) = presence.greeted(bundled) {
-                        session.disconnect().await;
-                        return Some(Broken { why: alone.to_string(), severity: Severity::Standing });
+                        return TunnelEnd::Refused(Broken { why: alone.to_string(), severity: Severity::Standing });
                     },
-                    Event::Closed { reason, .. } => {
-                        return Some(Broken { why: reason.to_string(), severity: Severity::Passing });
-                    }
+                    Event::Closed { channel, .. } if channel != tunnel.channel => {}
+                    Event::Closed { reason, .. } => return match (reason, tunnel.dialect) {
+                        // A Tapline closes a tunnel when the place is somebody else's now; to insist would be to quarrel.
+                        (reason @ (ClosedReason::Peer | ClosedReason::Eof), Dialect::Stock) => {
+                            TunnelEnd::Closed(reason.to_string())
+                        }
+                        (reason, _) => {
+                            TunnelEnd::Broken(Broken { why: reason.to_string(), severity: Severity::Passing })
+                        }
+                    },
                 },
-                _ = &mut *stopped => {
-                    session.disconnect().await;
-                    return None;
-                }
+                _ = &mut *stopped => return TunnelEnd::Stopped,
             }
         }
     }
+}
+
+/// The device on its way to tunnels and back.
+struct Lent<'a> {
+    lease: Lease,
+    home: mpsc::UnboundedSender<Box<dyn Device>>,
+    returning: &'a mut mpsc::UnboundedReceiver<Box<dyn Device>>,
+    counters: &'a Arc<Counters>,
+}
+
+/// How a tunnel ended.
+enum TunnelEnd {
+    Stopped,
+    /// The session is over, or of no use.
+    Broken(Broken),
+    /// The peer does not open it.
+    Refused(Broken),
+    /// The peer has closed it, and the session goes on.
+    Closed(String),
 }
 
 /// From 0 to 1; without randomness links only come back in step.

@@ -8,15 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh_channels::MethodSet;
-use russh_channels::client::{AuthResult, KeyboardInteractiveAuthResponse};
+use russh_channels::client::{AuthResult, KeyboardInteractiveAuthResponse, Prompt};
 use russh_channels::keys::{Algorithm, HashAlg};
 use zeroize::Zeroizing;
 
+use super::agent::{Agent, ask_agent};
 use super::identity::{Candidate, IdentityError, SignerKind, candidates, read_certificate, read_identity};
-use super::prompt::{self, Prompter, printable};
+use super::prompt::{self, PromptError, Prompter, printable};
+use super::secrets::Question;
 use super::session::Connection;
-use super::signer::{Agent, CandidateSigner, SignError, ask_agent};
+use super::signer::{CandidateSigner, SignError};
 use super::{AuthenticationFailure, ConnectError, Options};
+use crate::trust::host_key::fingerprint;
+use crate::trust::type_name;
 use plan::{Method, Plan};
 
 /// What a server may take for the whole log-in when no person slows it down; as OpenSSH's LoginGraceTime.
@@ -44,6 +48,8 @@ pub(super) async fn authenticate(
         rsa_hash: None,
         tried: Vec::new(),
         skipped: Vec::new(),
+        typed: Vec::new(),
+        wrong: false,
     };
     if interactive {
         return login.run().await;
@@ -68,6 +74,10 @@ struct Login<'a> {
     rsa_hash: Option<Option<HashAlg>>,
     tried: Vec<String>,
     skipped: Vec<String>,
+    /// Answers that the server has not refused so far.
+    typed: Vec<(Question, Zeroizing<String>)>,
+    /// The last thing that was typed was wrong.
+    wrong: bool,
 }
 
 /// What became of one request.
@@ -79,6 +89,8 @@ enum Outcome {
     },
     /// Nothing was asked of the server, or it was not answered.
     Skipped,
+    /// A person wants the program to end.
+    Interrupted,
 }
 
 impl Login<'_> {
@@ -107,10 +119,26 @@ impl Login<'_> {
     /// Returns whether the server is content.
     async fn take(&mut self, outcome: Result<Outcome, russh_channels::Error>) -> Result<bool, ConnectError> {
         match outcome {
-            Ok(Outcome::Success) => return Ok(true),
+            Ok(Outcome::Success) => {
+                tracing::debug!(
+                    "logged in as {} with {}",
+                    self.options.user,
+                    self.tried.last().map_or("nothing", String::as_str)
+                );
+                for (question, answer) in self.typed.drain(..) {
+                    self.options.secrets.keep(question, answer);
+                }
+                return Ok(true);
+            }
+            Ok(Outcome::Interrupted) => return Err(ConnectError::Interrupted),
             Ok(Outcome::Skipped) if !self.connection.handle.is_closed() => return Ok(false),
             Ok(Outcome::Failure { accepted, partial }) if !accepted.is_empty() => {
                 self.plan.failed(&accepted, partial);
+                let goes_on = self.plan.accepted().join(",");
+                match partial {
+                    true => tracing::debug!("the server takes that and wants more: {goes_on}"),
+                    false => tracing::debug!("the server goes on with: {goes_on}"),
+                }
                 return Ok(false);
             }
             // Without methods to go on with the server has refused for good, or the session is over.
@@ -142,7 +170,11 @@ impl Login<'_> {
         let mut files = Vec::new();
         for path in &self.options.identity_files {
             match read_identity(path) {
-                Ok(identity) => files.push(identity),
+                Ok(identity) => {
+                    let kind = type_name(identity.key.key_data());
+                    tracing::debug!("identity file {}: {kind}", path.display());
+                    files.push(identity);
+                }
                 Err(error) => self.skip(path, &error),
             }
         }
@@ -156,26 +188,34 @@ impl Login<'_> {
         let mut held = Vec::new();
         if let Some(socket) = &self.options.identity_agent {
             match ask_agent(socket, self.connection.handle.agent_session_binding()).await {
-                Ok((agent, identities)) => {
+                Ok((agent, found)) => {
+                    tracing::debug!("the agent at {} has {} keys", socket.display(), found.identities.len());
                     self.agent = Some(agent);
-                    held = identities;
+                    held = found.identities;
+                    for why in found.skipped {
+                        self.pass_over(why);
+                    }
                 }
                 Err(error) => {
-                    tracing::warn!("the agent at {} is not used: {error}", socket.display());
-                    self.skipped.push(format!("the agent's keys ({error})"));
+                    self.pass_over(format!("the keys of the agent at {} ({error})", socket.display()))
                 }
             }
         }
-        self.candidates = candidates(files, certificates, held, self.options.identities_only).into();
+        let offers = candidates(files, certificates, held, self.options.identities_only);
+        for why in offers.skipped {
+            self.pass_over(why);
+        }
+        self.candidates = offers.candidates.into();
+    }
+
+    /// If nothing else helps, the failure says it.
+    fn pass_over(&mut self, what: String) {
+        tracing::debug!("not offered: {what}");
+        self.skipped.push(what);
     }
 
     fn skip(&mut self, path: &Path, error: &IdentityError) {
-        // The default files need not exist, and their absence is news only if nothing else helps.
-        match error {
-            IdentityError::Missing => tracing::debug!("{}: {error}", path.display()),
-            error => tracing::warn!("the key {} is not used: {error}", path.display()),
-        }
-        self.skipped.push(format!("{} ({error})", path.display()));
+        self.pass_over(format!("{} ({error})", path.display()));
     }
 
     async fn public_key(&mut self) -> Result<Outcome, russh_channels::Error> {
@@ -194,8 +234,18 @@ impl Login<'_> {
             },
             _ => None,
         };
-        let mut signer =
-            CandidateSigner { kind: &candidate.signer, agent: self.agent.as_mut(), prompter: self.prompter };
+        tracing::debug!(
+            "offering {} {} {}",
+            candidate.name,
+            type_name(candidate.key.key_data()),
+            fingerprint(candidate.key.key_data())
+        );
+        let mut signer = CandidateSigner {
+            kind: &candidate.signer,
+            agent: self.agent.as_mut(),
+            prompter: self.prompter,
+            secrets: &self.options.secrets,
+        };
         let user = &self.options.user;
         let handle = &mut self.connection.handle;
         let result = match candidate.certificate {
@@ -215,9 +265,9 @@ impl Login<'_> {
                 Ok(result.into())
             }
             Err(SignError::SessionEnded) => Err(russh_channels::Error::Disconnect),
+            Err(SignError::Prompt(PromptError::Interrupted)) => Ok(Outcome::Interrupted),
             Err(error) => {
-                tracing::warn!("the key {} is not used: {error}", candidate.name);
-                self.skipped.push(format!("{}{held} ({error})", candidate.name));
+                self.pass_over(format!("{}{held} ({error})", candidate.name));
                 Ok(Outcome::Skipped)
             }
         }
@@ -237,64 +287,147 @@ impl Login<'_> {
     }
 
     async fn keyboard_interactive(&mut self) -> Result<Outcome, russh_channels::Error> {
-        let Some(prompter) = self.prompter else { return Ok(Outcome::Skipped) };
+        if self.prompter.is_none() {
+            return Ok(Outcome::Skipped);
+        }
+        tracing::debug!("trying keyboard-interactive");
+        let (mut answered, mut asked) = (Vec::new(), false);
+        let user = &self.options.user;
         let handle = &mut self.connection.handle;
-        let mut response =
-            handle.authenticate_keyboard_interactive_start(&self.options.user, None::<String>).await?;
+        let mut response = handle.authenticate_keyboard_interactive_start(user, None::<String>).await?;
         loop {
             match response {
-                KeyboardInteractiveAuthResponse::Success => return Ok(Outcome::Success),
+                KeyboardInteractiveAuthResponse::Success => {
+                    self.tried.push("keyboard-interactive".to_owned());
+                    self.typed.append(&mut answered);
+                    return Ok(Outcome::Success);
+                }
                 KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success } => {
                     self.tried.push("keyboard-interactive".to_owned());
+                    self.judge(answered, partial_success || !asked);
                     return Ok(Outcome::Failure { accepted: remaining_methods, partial: partial_success });
                 }
                 KeyboardInteractiveAuthResponse::InfoRequest { name, instructions, prompts } => {
                     if prompts.len() > MAX_PROMPTS {
                         return Err(russh_channels::Error::Inconsistent);
                     }
-                    for text in [&name, &instructions] {
-                        if !text.is_empty() {
-                            prompter.show(&printable(text, 1000));
-                        }
-                    }
-                    let mut answers = Vec::new();
-                    for question in prompts {
-                        // The server's words: where they come from has to be plain.
-                        let text = format!(
-                            "({}@{}) {} ",
-                            self.options.user,
-                            self.options.host,
-                            printable(&question.prompt, 200).trim_end()
-                        );
-                        match prompt::ask(prompter, text, question.echo).await {
-                            Ok(answer) => answers.push(answer.to_string()),
-                            Err(error) => {
-                                tracing::debug!(%error, "no answer for keyboard-interactive");
-                                self.plan.give_up(Method::KeyboardInteractive);
-                                answers.push(String::new());
-                            }
-                        }
-                    }
+                    let Some(answers) = self.answer(&name, &instructions, &prompts, &mut answered).await
+                    else {
+                        return Ok(Outcome::Interrupted);
+                    };
+                    asked |= !prompts.is_empty();
+                    let handle = &mut self.connection.handle;
                     response = handle.authenticate_keyboard_interactive_respond(answers).await?;
                 }
             }
         }
     }
 
+    /// One round of the server's questions. `None`: a person wants the program to end.
+    async fn answer(
+        &mut self,
+        name: &str,
+        instructions: &str,
+        prompts: &[Prompt],
+        answered: &mut Vec<(Question, Zeroizing<String>)>,
+    ) -> Option<Vec<String>> {
+        let Some(prompter) = self.prompter else { return Some(vec![String::new(); prompts.len()]) };
+        // A password is the same the next time; what else servers ask for may be of use once only.
+        let question = match prompts {
+            [one] if !one.echo && one.prompt.to_lowercase().contains("password") => Some(Question::Prompt {
+                user: self.options.user.clone(),
+                server: self.server.to_owned(),
+                prompt: one.prompt.clone(),
+            }),
+            _ => None,
+        };
+        if let Some(question) = &question
+            && let Some(kept) = self.options.secrets.get(question)
+        {
+            let answer = vec![kept.to_string()];
+            answered.push((question.clone(), kept));
+            return Some(answer);
+        }
+        if !prompts.is_empty() {
+            self.say_if_wrong();
+        }
+        for text in [name, instructions] {
+            if !text.is_empty() {
+                prompter.show(&printable(text, 1000));
+            }
+        }
+        let mut answers = Vec::new();
+        for prompt in prompts {
+            // The server's words: where they come from has to be plain.
+            let text = format!(
+                "({}@{}) {} ",
+                self.options.user,
+                self.options.host,
+                printable(&prompt.prompt, 200).trim_end()
+            );
+            match prompt::ask(prompter, text, prompt.echo).await {
+                Ok(answer) => {
+                    answers.push(answer.to_string());
+                    answered.extend(question.clone().map(|question| (question, answer)));
+                }
+                Err(PromptError::Interrupted) => return None,
+                Err(error) => {
+                    tracing::debug!(%error, "no answer for keyboard-interactive");
+                    self.plan.give_up(Method::KeyboardInteractive);
+                    answers.push(String::new());
+                }
+            }
+        }
+        Some(answers)
+    }
+
     async fn password(&mut self) -> Result<Outcome, russh_channels::Error> {
         let Some(prompter) = self.prompter else { return Ok(Outcome::Skipped) };
-        let question = format!("{}@{}'s password: ", self.options.user, self.options.host);
-        let password: Zeroizing<String> = match prompt::ask(prompter, question, false).await {
-            Ok(password) => password,
-            Err(error) => {
-                self.plan.give_up(Method::Password);
-                self.skipped.push(format!("a password ({error})"));
-                return Ok(Outcome::Skipped);
+        let known = Question::Password { user: self.options.user.clone(), server: self.server.to_owned() };
+        let password = match self.options.secrets.get(&known) {
+            Some(kept) => kept,
+            None => {
+                self.say_if_wrong();
+                let question = format!("{}@{}'s password: ", self.options.user, self.options.host);
+                match prompt::ask(prompter, question, false).await {
+                    Ok(password) => password,
+                    Err(PromptError::Interrupted) => return Ok(Outcome::Interrupted),
+                    Err(error) => {
+                        self.plan.give_up(Method::Password);
+                        self.skipped.push(format!("a password ({error})"));
+                        return Ok(Outcome::Skipped);
+                    }
+                }
             }
         };
+        tracing::debug!("trying a password");
         self.tried.push("password".to_owned());
         let handle = &mut self.connection.handle;
-        Ok(handle.authenticate_password(&self.options.user, password.as_str()).await?.into())
+        let outcome = handle.authenticate_password(&self.options.user, password.as_str()).await?.into();
+        let typed = vec![(known, password)];
+        match &outcome {
+            Outcome::Failure { partial, .. } => self.judge(typed, *partial),
+            _ => self.typed.extend(typed),
+        }
+        Ok(outcome)
+    }
+
+    /// The server has refused, or has taken what was typed and wants more: then that is wanted again the next time.
+    fn judge(&mut self, typed: Vec<(Question, Zeroizing<String>)>, right: bool) {
+        self.wrong = !right;
+        match right {
+            true => self.typed.extend(typed),
+            false => typed.iter().for_each(|(question, _)| self.options.secrets.forget(question)),
+        }
+    }
+
+    /// As ssh says it, before it asks again.
+    fn say_if_wrong(&mut self) {
+        if std::mem::take(&mut self.wrong)
+            && let Some(prompter) = self.prompter
+        {
+            prompter.show("Permission denied, please try again.");
+        }
     }
 }
 

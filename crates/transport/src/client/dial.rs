@@ -37,6 +37,7 @@ pub(super) async fn dial(
         let until = match race.step(Instant::now()) {
             Step::Start(address) => {
                 let from = resolved.sources.iter().find(|from| from.is_ipv4() == address.is_ipv4()).copied();
+                tracing::debug!("connecting to {} port {}", address.ip(), address.port());
                 waiting.push(address);
                 under_way.push(async move { (address, attempt(address, from).await) });
                 continue;
@@ -48,9 +49,12 @@ pub(super) async fn dial(
         };
         tokio::select! {
             Some((address, result)) = under_way.next() => match result {
-                Ok(stream) => return Ok((stream, address)),
+                Ok(stream) => {
+                    tracing::debug!("connected to {} port {}", address.ip(), address.port());
+                    return Ok((stream, address));
+                }
                 Err(error) => {
-                    tracing::debug!(%address, %error, "cannot connect");
+                    tracing::debug!("cannot connect to {}: {error}", address.ip());
                     waiting.retain(|other| *other != address);
                     failed.push(Attempt { address, error: Some(plain(&error)) });
                     race.failed();
@@ -101,7 +105,7 @@ async fn attempt(address: SocketAddr, from: Option<SocketAddr>) -> io::Result<Tc
     };
     socket.set_keepalive(true)?;
     if let Some(from) = from {
-        socket.bind(from).map_err(|error| io::Error::new(error.kind(), format!("bind-address: {error}")))?;
+        socket.bind(from).map_err(|error| io::Error::new(error.kind(), format!("BindAddress: {error}")))?;
     }
     let stream = socket.connect(address).await?;
     tcp::tune(&stream)?;

@@ -1,8 +1,10 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::process::ExitStatus;
 use std::time::Duration;
 
+use super::progress::Step;
 use super::{AddressFamily, Ended};
 
 /// Why there is no session. One line each; `is_permanent` says whether trying again can help.
@@ -10,21 +12,27 @@ use super::{AddressFamily, Ended};
 pub enum ConnectError {
     #[error("cannot resolve {host}: {source}; check the name and the DNS servers")]
     Resolve { host: String, source: io::Error },
-    #[error("{host} has no {} address; set address-family any", family_name(*.family))]
+    #[error("{host} has no {} address; set AddressFamily any", family_name(*.family))]
     NoAddress { host: String, family: AddressFamily },
-    #[error("cannot connect from bind-address {address}: {reason}; use an address of this host")]
+    #[error("cannot connect from BindAddress {address}: {reason}; use an address of this host")]
     BindAddress { address: String, reason: String },
     #[error("cannot connect to {host} port {port}: {}; check that an SSH server runs there and that nothing filters the port", listed(.attempts))]
     Unreachable { host: String, port: u16, attempts: Vec<Attempt> },
-    #[error("no answer from {host} port {port} within {} (tried {}); check the route and the packet filters, or raise connect-timeout", seconds(*.limit), listed(.attempts))]
+    #[error("no answer from {host} port {port} within {} (tried {}); check the route and the packet filters, or raise ConnectTimeout", seconds(*.limit), listed(.attempts))]
     TimedOut { host: String, port: u16, limit: Duration, attempts: Vec<Attempt> },
 
     #[error("cannot run the proxy command `{command}`: {source}")]
     ProxyCommand { command: String, source: io::Error },
+    #[error(
+        "the proxy command `{command}` ended ({status}) before the SSH handshake was over{}; run it by hand to see why", said(.words)
+    )]
+    ProxyCommandEnded { command: String, status: ExitStatus, words: String },
     #[error("jump host {host}: {source}")]
     Jump { host: String, source: Box<ConnectError> },
     #[error("jump host {host} does not connect to {target}: {reason}")]
     JumpRefused { host: String, target: String, reason: JumpRefusal },
+    #[error("jump host {host} got no connection to {target} within {}; check name, port and packet filters there", seconds(*.limit))]
+    JumpTimeout { host: String, target: String, limit: Duration },
 
     #[error("{server} speaks no SSH, its answer begins with \"{said}\"; check the port")]
     NotSsh { server: String, said: String },
@@ -36,8 +44,8 @@ pub enum ConnectError {
     TurnedAway { server: String, said: String },
     #[error("{server} closed the connection before the SSH handshake was over; its log says why")]
     ClosedEarly { server: String },
-    #[error("{server} did not finish the SSH handshake within {}; check that the port is an SSH server's", seconds(*.limit))]
-    HandshakeTimeout { server: String, limit: Duration },
+    #[error("{server} {step} within {}; {}", seconds(*.limit), .step.hint())]
+    HandshakeTimeout { server: String, limit: Duration, step: Step },
     #[error(
         "no common {kind} algorithm with {server}, which has {theirs}; update its SSH server or allow a modern algorithm there"
     )]
@@ -54,6 +62,27 @@ pub enum ConnectError {
     EndedInLogin { user: String, server: String, reason: Ended, tried: Vec<String> },
     #[error("{server} did not answer the log-in within {}", seconds(*.limit))]
     LoginTimeout { server: String, limit: Duration },
+    /// By a person who was asked something; the program has got the signal.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// A hint of this crate in the words of Tapline's YAML: messages name `ssh_config`'s keywords, and YAML has the same ones in
+/// kebab-case.
+pub fn in_yaml_words(message: &str) -> String {
+    const WORDS: [(&str, &str); 9] = [
+        ("AddressFamily any", "address-family: any"),
+        ("StrictHostKeyChecking accept-new", "strict-host-key-checking: accept-new"),
+        ("BindAddress", "bind-address"),
+        ("ConnectTimeout", "connect-timeout"),
+        ("IdentityFile", "identity-file"),
+        // Whole words: the user's file is the one with a key in YAML.
+        ("UserKnownHostsFile", "user-known-hosts-file"),
+        ("ServerAliveInterval", "server-alive-interval"),
+        ("ProxyCommand", "proxy-command"),
+        ("ProxyJump", "proxy-jump"),
+    ];
+    WORDS.iter().fold(message.to_owned(), |message, (ssh, yaml)| message.replace(ssh, yaml))
 }
 
 /// What became of one address.
@@ -128,6 +157,9 @@ impl ConnectError {
             | Self::Unreachable { .. }
             | Self::TimedOut { .. }
             | Self::ProxyCommand { .. }
+            | Self::ProxyCommandEnded { .. }
+            | Self::JumpTimeout { .. }
+            | Self::Interrupted
             | Self::TurnedAway { .. }
             | Self::ClosedEarly { .. }
             | Self::HandshakeTimeout { .. }
@@ -150,7 +182,9 @@ impl fmt::Display for AuthenticationFailure {
         if !self.skipped.is_empty() {
             write!(f, "; not offered: {}", self.skipped.join(", "))?;
         }
-        f.write_str("; add the public key to authorized_keys there, or set identity-file to one that it has")
+        f.write_str(
+            "; add the public key to authorized_keys there, or name one that it has with IdentityFile",
+        )
     }
 }
 
@@ -170,6 +204,10 @@ fn listed(attempts: &[Attempt]) -> String {
         [] => "no address yet, for its name is still being resolved".to_owned(),
         attempts => attempts.iter().map(one).collect::<Vec<_>>().join(", "),
     }
+}
+
+fn said(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
 fn seconds(duration: Duration) -> String {

@@ -70,6 +70,9 @@ impl Handler for ClientHandler {
     async fn auth_banner(&mut self, banner: &str, _session: &mut Session) -> Result<(), Self::Error> {
         let banner: String =
             banner.chars().filter(|c| *c == '\n' || !c.is_control()).take(MAX_BANNER).collect();
+        for line in banner.lines() {
+            tracing::debug!("the server's banner: {line}");
+        }
         let prompter = Arc::clone(&self.prompter);
         let shown = tokio::task::spawn_blocking(move || prompter.show(&banner)).await;
         if let Err(error) = shown {
@@ -93,6 +96,15 @@ impl Handler for ClientHandler {
         names: &Names,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
+        tracing::debug!(
+            "the server's version is {}; agreed: key exchange {}, host key {}, cipher {}, MAC to the server {}, from it {}",
+            printable(&String::from_utf8_lossy(session.remote_sshid()), 255),
+            names.kex.as_ref(),
+            names.key,
+            names.cipher.as_ref(),
+            names.client_mac.as_ref(),
+            names.server_mac.as_ref(),
+        );
         self.peer.get_or_init(|| Peer {
             version: printable(&String::from_utf8_lossy(session.remote_sshid()), 255),
             key_exchange: names.kex.as_ref().to_owned(),
@@ -131,12 +143,14 @@ impl Handler for ClientHandler {
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {
-        self.tunnels.closed(channel);
+        self.tunnels.ended(channel);
         Ok(())
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
-        self.ended.send_replace(Some(Ended::from(&reason)));
+        let ended = Ended::from(&reason);
+        tracing::debug!("the session is over: {ended}");
+        self.ended.send_replace(Some(ended));
         match reason {
             DisconnectReason::ReceivedDisconnect(_) => Ok(()),
             DisconnectReason::Error(error) => Err(error),

@@ -10,14 +10,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::handler::{ClientHandler, HandlerError};
 use super::host_key::HostKeyCheck;
+use super::progress::Greeting;
 use super::prompt::{Prompter, printable};
+use super::proxy_command::Fate;
 use super::session::{Connection, Session};
 use super::underlay::{Heard, Underlay};
 use super::{ConnectError, HANDSHAKE_LIMIT, Options, Reached, algorithms, authenticate, dial};
 use crate::tunnel::{Event, Tunnels};
-
-/// Lines that OpenSSH says instead of its version when it takes no connections.
-const TURNED_AWAY: [&str; 2] = ["Exceeded MaxStartups", "Not allowed at this time"];
 
 /// Handshake and authentication over a connection.
 pub(super) async fn log_in(
@@ -28,6 +27,7 @@ pub(super) async fn log_in(
 ) -> Result<Session, ConnectError> {
     let server = options.server();
     let interactive = !options.batch_mode && prompter.is_interactive();
+    options.tell();
     let address = reached.address.map(|address| address.ip());
     let check = HostKeyCheck::read(options, address, interactive).await?;
     let config = Arc::new(algorithms::config(options, check.algorithms(), check.wants_certificates()));
@@ -47,7 +47,16 @@ pub(super) async fn log_in(
     let (underlay, lifeline, heard) = Underlay::new(reached.stream);
     let handshake =
         within(options, reached.deadline, key_is_shown, connect_stream(config, underlay, handler));
-    let handle = handshake.await.map_err(|error| explain(error, &server, &heard))?;
+    let handle = match handshake.await {
+        Ok(handle) => handle,
+        Err(error) => {
+            let error = explain(error, &server, &heard);
+            return Err(match reached.command {
+                Some(fate) => blame(fate, error).await,
+                None => error,
+            });
+        }
+    };
     let mut connection =
         Connection { handle, ended, ended_here: AtomicBool::new(false), _lifeline: lifeline };
     authenticate::authenticate(&mut connection, options, &prompter, &server).await?;
@@ -88,20 +97,33 @@ async fn within(
     handshake.await.map_err(HandshakeError::Failed)
 }
 
+/// What ended early through a command has ended with the command, or because of it: the server may never have been asked.
+async fn blame(fate: Fate, error: ConnectError) -> ConnectError {
+    if !matches!(error, ConnectError::ClosedEarly { .. } | ConnectError::NotSsh { .. }) {
+        return error;
+    }
+    let command = fate.command().to_owned();
+    match fate.known().await {
+        (Some(status), words) => ConnectError::ProxyCommandEnded { command, status, words },
+        (None, _) => error,
+    }
+}
+
 fn explain(error: HandshakeError, server: &str, heard: &Heard) -> ConnectError {
     let server = server.to_owned();
     let error = match error {
         // Whoever waits for the rest of a request has often said who it is.
         HandshakeError::TimedOut(limit) => {
-            return match greeting(&heard.bytes()) {
+            let progress = heard.progress();
+            return match progress.greeting() {
                 Greeting::Other(said) => ConnectError::NotSsh { server, said },
-                _ => ConnectError::HandshakeTimeout { server, limit },
+                _ => ConnectError::HandshakeTimeout { server, limit, step: progress.step() },
             };
         }
         HandshakeError::Failed(HandlerError::HostKey(refusal)) => return refusal.into(),
         HandshakeError::Failed(HandlerError::Ssh(error)) => error,
     };
-    match (greeting(&heard.bytes()), error) {
+    match (heard.progress().greeting(), error) {
         (Greeting::Ssh2, SshError::NoCommonAlgo { kind, theirs, .. }) => ConnectError::NoCommonAlgorithm {
             server,
             kind: match kind {
@@ -126,38 +148,6 @@ fn explain(error: HandshakeError, server: &str, heard: &Heard) -> ConnectError {
             ConnectError::Handshake { server, reason: error.to_string() }
         }
     }
-}
-
-/// What the first bytes of a peer are.
-#[derive(Debug, PartialEq, Eq)]
-enum Greeting {
-    Nothing,
-    Ssh2,
-    Old(String),
-    TurnedAway(String),
-    Other(String),
-}
-
-/// Lines may come before the version (RFC 4253 section 4.2), so one is looked for.
-fn greeting(heard: &[u8]) -> Greeting {
-    let text = String::from_utf8_lossy(heard);
-    if text.is_empty() {
-        return Greeting::Nothing;
-    }
-    for line in text.lines() {
-        if line.starts_with("SSH-2.") || line.starts_with("SSH-1.99-") {
-            return Greeting::Ssh2;
-        }
-        if line.starts_with("SSH-") {
-            return Greeting::Old(printable(line, 60));
-        }
-        if TURNED_AWAY.iter().any(|words| line.starts_with(words)) {
-            return Greeting::TurnedAway(printable(line, 60));
-        }
-    }
-    // Escaped, for it may be anything.
-    let said: String = text.lines().next().unwrap_or_default().chars().take(60).collect();
-    Greeting::Other(said.escape_debug().to_string())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use russh_channels::keys::{Algorithm, PublicKeyOrCertificate};
@@ -15,7 +15,8 @@ use super::{HostKeyRefusal, HostKeyRefusalKind, Options};
 use crate::algorithms::KEYS;
 use crate::trust::Offered;
 use crate::trust::host_key::{Action, Server, Strictness, decide, fingerprint};
-use crate::trust::known_hosts::{self, AppendError, Host, KnownHosts, Pins, Verdict};
+use crate::trust::known_hosts::{self, AppendError, Host, KnownHosts, Pins, Problem, Verdict};
+use crate::trust::revocation::{Revoked, RevokedKeys};
 use crate::trust::strength::{self, WeakKey};
 use crate::trust::type_name;
 
@@ -27,6 +28,8 @@ pub(super) struct HostKeyCheck {
     alias: Option<String>,
     address: Option<IpAddr>,
     known: KnownHosts,
+    /// `RevokedHostKeys`
+    revoked: Vec<RevokedKeys>,
     command: Option<KnownHostsCommand>,
     algorithms: Vec<Algorithm>,
     certificates: bool,
@@ -56,9 +59,12 @@ impl HostKeyCheck {
         if let Some(problem) = known.unreadable() {
             return Err(unreadable(problem));
         }
+        tracing::debug!("the known hosts files have {} lines", known.len());
         for problem in known.problems() {
-            tracing::warn!("{problem}");
+            warn_once(problem);
         }
+        let revoked = options.revoked_host_keys.iter().map(|file| RevokedKeys::read(file));
+        let revoked = revoked.collect::<Result<_, _>>().map_err(|error| unreadable(&error))?;
         let strictness = match options.strict_host_key_checking {
             Strictness::Ask if !interactive => Strictness::Yes,
             strictness => strictness,
@@ -69,6 +75,7 @@ impl HostKeyCheck {
             alias: options.host_key_alias.clone(),
             address,
             known,
+            revoked,
             command: options.known_hosts_command.clone(),
             algorithms: Vec::new(),
             certificates: false,
@@ -117,9 +124,22 @@ impl HostKeyCheck {
         let key = offered.key();
         let host = self.host();
         strength::check(offered, self.required_rsa_size).map_err(|weak| self.too_weak(&weak))?;
+        tracing::debug!("host key of {host}: {} {}", type_name(key), fingerprint(key));
+        for list in &self.revoked {
+            list.check(offered).map_err(|revoked| self.is_revoked(key, &revoked))?;
+        }
         let mut verdict = self.known.check(&host, offered, now());
         if let Some(lines) = self.ask_command(Purpose::HostName(key)).await? {
             verdict = with_lines(&self.known, &lines).check(&host, offered, now());
+        }
+        match &verdict {
+            Verdict::Known { location } => tracing::debug!("{host} is known by {location}"),
+            Verdict::CertificateAccepted { authority, key_id } => {
+                tracing::debug!(
+                    "{host} is known by its certificate {key_id} of the authority in {authority}"
+                );
+            }
+            _ => {}
         }
         if matches!(verdict, Verdict::Unknown { .. })
             && let Some(held) = self.pins.held(&host)
@@ -165,6 +185,19 @@ impl HostKeyCheck {
                     command.name()
                 ),
             }),
+        }
+    }
+
+    fn is_revoked(&self, key: &KeyData, revoked: &Revoked) -> HostKeyRefusal {
+        HostKeyRefusal {
+            kind: HostKeyRefusalKind::Revoked,
+            message: format!(
+                "the {kind} host key of {host} ({fingerprint}) is revoked: {revoked}; a stolen key may be in use to impersonate \
+                 the host; have the host's key replaced",
+                kind = type_name(key),
+                host = self.host(),
+                fingerprint = fingerprint(key),
+            ),
         }
     }
 
@@ -241,6 +274,21 @@ fn with_lines(known: &KnownHosts, lines: &str) -> KnownHosts {
     let mut known = known.clone();
     known.add(Path::new("KnownHostsCommand"), lines);
     known
+}
+
+/// Each connection of each link reads the same files.
+fn warn_once(problem: &Problem) {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    const MAX_SAID: usize = 256;
+    let problem = problem.to_string();
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.contains(&problem) {
+        return tracing::debug!("{problem}");
+    }
+    if said.len() < MAX_SAID {
+        said.push(problem.clone());
+    }
+    tracing::warn!("{problem}");
 }
 
 fn unreadable(problem: &dyn Display) -> HostKeyRefusal {

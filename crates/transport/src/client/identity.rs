@@ -5,12 +5,15 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use russh_channels::keys::agent::AgentIdentity;
 use russh_channels::keys::{Certificate, PrivateKey, PublicKey, decode_secret_key};
 use ssh_key::public::KeyData;
 use zeroize::Zeroizing;
 
+use super::prompt::printable;
 use crate::trust::Offered;
+use crate::trust::key_text;
 use crate::trust::strength::{self, WeakKey};
 
 /// A key to offer, with its certificate if it has one.
@@ -43,8 +46,18 @@ pub(super) struct FileIdentity {
     pub(super) path: PathBuf,
     pub(super) key: PublicKey,
     pub(super) certificate: Option<Certificate>,
-    /// The private key is there too.
-    pub(super) private: bool,
+    /// Where the private key is, if it is there too.
+    pub(super) private: Option<PathBuf>,
+    /// The file is a certificate, and the key is not offered without it.
+    pub(super) only_certified: bool,
+}
+
+/// What is offered, and what is not.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    pub(super) candidates: Vec<Candidate>,
+    /// With the reason.
+    pub(super) skipped: Vec<String>,
 }
 
 /// Why a file cannot be used.
@@ -67,6 +80,9 @@ pub(super) enum IdentityError {
 /// Longer than any key or certificate, in bytes.
 const MAX_SIZE: u64 = 64 << 10;
 
+/// The end of the names of certificates' types.
+pub(super) const CERTIFICATE: &str = "-cert-v01@openssh.com";
+
 /// The order in which keys are offered, each once: certificates, then the files that the user named, then what else the
 /// agent has.
 ///
@@ -78,14 +94,14 @@ pub(super) fn candidates(
     certificates: Vec<(PathBuf, Certificate)>,
     agent: Vec<AgentIdentity>,
     only_configured: bool,
-) -> Vec<Candidate> {
+) -> Offers {
     let in_agent = |key: &KeyData| agent.iter().any(|identity| identity.public_key().key_data() == key);
     let signer_of = |key: &KeyData| match in_agent(key) {
         true => Some(SignerKind::Agent),
         false => files
             .iter()
-            .find(|file| file.private && file.key.key_data() == key)
-            .map(|file| SignerKind::File(file.path.clone())),
+            .filter(|file| file.key.key_data() == key)
+            .find_map(|file| Some(SignerKind::File(file.private.clone()?))),
     };
     let configured = |key: &KeyData| {
         files.iter().any(|file| file.key.key_data() == key)
@@ -99,7 +115,10 @@ pub(super) fn candidates(
             Some(signer) => {
                 offers.add(format!("certificate {}", path.display()), certificate.clone().into(), signer);
             }
-            None => tracing::warn!("there is no private key for the certificate {}", path.display()),
+            None => offers.skipped.push(format!(
+                "certificate {} (its private key is neither beside it nor in the agent)",
+                path.display()
+            )),
         }
     }
     for identity in &agent {
@@ -113,9 +132,13 @@ pub(super) fn candidates(
             );
         }
     }
-    for file in &files {
-        if let Some(signer) = signer_of(file.key.key_data()) {
-            offers.add(file.path.display().to_string(), file.key.clone().into(), signer);
+    for file in files.iter().filter(|file| !file.only_certified) {
+        match signer_of(file.key.key_data()) {
+            Some(signer) => offers.add(file.path.display().to_string(), file.key.clone().into(), signer),
+            None => offers.skipped.push(format!(
+                "{} (it is a public key, and the agent does not have its private half; name the private key instead)",
+                file.path.display()
+            )),
         }
     }
     for identity in &agent {
@@ -123,16 +146,19 @@ pub(super) fn candidates(
             offers.add(format!("agent key {}", identity.comment()), identity.clone(), SignerKind::Agent);
         }
     }
-    offers.0
+    offers
 }
 
-/// Reads what can be read of a private key without its passphrase, or a public key.
+/// Reads what can be read of a private key without its passphrase, or a public key, or a certificate.
 pub(super) fn read_identity(path: &Path) -> Result<FileIdentity, IdentityError> {
     let (key, private) = match read_private(path) {
-        Ok(text) if text.contains("PRIVATE KEY-----") => (public_half(path, &text)?, true),
-        Ok(text) => (parse_public(&text)?, false),
+        Ok(text) if text.contains("PRIVATE KEY-----") => (public_half(path, &text)?, Some(path.to_owned())),
+        Ok(text) => match parse_public(&text)? {
+            PublicText::Key(key) => (key, None),
+            PublicText::Certificate(certificate) => return Ok(certified(path, certificate)),
+        },
         // The agent may have what is not here.
-        Err(IdentityError::Missing) => (read_public_beside(path)?, false),
+        Err(IdentityError::Missing) => (read_public_beside(path)?, None),
         Err(error) => return Err(error),
     };
     let certificate = match read_certificate(&with_suffix(path, "-cert.pub")) {
@@ -146,12 +172,28 @@ pub(super) fn read_identity(path: &Path) -> Result<FileIdentity, IdentityError> 
             None
         }
     };
-    Ok(FileIdentity { path: path.into(), key, certificate, private })
+    Ok(FileIdentity { path: path.into(), key, certificate, private, only_certified: false })
+}
+
+/// The private key of `KEY-cert.pub` is `KEY`, if not the agent's.
+fn certified(path: &Path, certificate: Certificate) -> FileIdentity {
+    let beside = path.to_str().and_then(|path| path.strip_suffix("-cert.pub")).map(PathBuf::from);
+    let private =
+        beside.filter(|path| matches!(read_private(path), Ok(text) if text.contains("PRIVATE KEY-----")));
+    FileIdentity {
+        path: path.into(),
+        key: PublicKey::from(certificate.public_key().clone()),
+        certificate: Some(certificate),
+        private,
+        only_certified: true,
+    }
 }
 
 pub(super) fn read_certificate(path: &Path) -> Result<Certificate, IdentityError> {
-    let text = read(path)?;
-    Certificate::from_openssh(text.trim()).map_err(|error| IdentityError::Damaged(error.to_string()))
+    match parse_public(&read(path)?)? {
+        PublicText::Certificate(certificate) => Ok(certificate),
+        PublicText::Key(_) => Err(IdentityError::Damaged("a key without a certificate".to_owned())),
+    }
 }
 
 /// The text of a private key that nobody else may read.
@@ -189,11 +231,51 @@ fn public_half(path: &Path, text: &str) -> Result<PublicKey, IdentityError> {
 }
 
 fn read_public_beside(path: &Path) -> Result<PublicKey, IdentityError> {
-    parse_public(&read(&with_suffix(path, ".pub"))?)
+    Ok(match parse_public(&read(&with_suffix(path, ".pub"))?)? {
+        PublicText::Key(key) => key,
+        PublicText::Certificate(certificate) => PublicKey::from(certificate.public_key().clone()),
+    })
 }
 
-fn parse_public(text: &str) -> Result<PublicKey, IdentityError> {
-    PublicKey::from_openssh(text.trim()).map_err(|error| IdentityError::Damaged(error.to_string()))
+#[derive(Debug)]
+enum PublicText {
+    Key(PublicKey),
+    Certificate(Certificate),
+}
+
+/// As ssh reads a `.pub` file: its first line that is a key, with blanks and tabs before and between, and whatever bytes
+/// for a comment.
+fn parse_public(text: &str) -> Result<PublicText, IdentityError> {
+    let mut problem = "there is no key in it".to_owned();
+    for line in text.lines() {
+        let (kind, rest) = key_text::field(line);
+        if kind.is_empty() || kind.starts_with('#') {
+            continue;
+        }
+        if kind.ends_with(CERTIFICATE) {
+            let (base64, _) = key_text::field(rest);
+            match STANDARD.decode(base64).ok().and_then(|blob| decode_certificate(&blob)) {
+                Some(certificate) => return Ok(PublicText::Certificate(certificate)),
+                None => problem = format!("the {} is damaged", printable(kind, 60)),
+            }
+            continue;
+        }
+        match key_text::parse(line) {
+            Ok(key) => return Ok(PublicText::Key(key.key.into())),
+            Err(error) => problem = error.to_string(),
+        }
+    }
+    Err(IdentityError::Damaged(problem))
+}
+
+/// A certificate as SSH sends it. An authority that is a certificate itself is none, and is not even looked into: there is
+/// no end to how deep they could be nested.
+pub(super) fn decode_certificate(blob: &[u8]) -> Option<Certificate> {
+    let marks = blob.windows(CERTIFICATE.len()).filter(|window| *window == CERTIFICATE.as_bytes());
+    if marks.count() > 1 {
+        return None;
+    }
+    Certificate::from_bytes(blob).ok()
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -208,16 +290,14 @@ fn read(path: &Path) -> Result<Zeroizing<String>, IdentityError> {
         _ => IdentityError::Read(error),
     })?;
     // Full capacity from the start: growing would leave copies in freed memory.
-    let mut text = Zeroizing::new(String::with_capacity(MAX_SIZE as usize + 1));
-    file.take(MAX_SIZE + 1).read_to_string(&mut text).map_err(IdentityError::Read)?;
-    if text.len() as u64 > MAX_SIZE {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SIZE as usize + 1));
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(IdentityError::Read)?;
+    if bytes.len() as u64 > MAX_SIZE {
         return Err(IdentityError::Size);
     }
-    Ok(text)
+    // Only a comment may be something else than ASCII.
+    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
-
-#[derive(Default)]
-struct Offers(Vec<Candidate>);
 
 impl Offers {
     fn add(&mut self, name: String, identity: AgentIdentity, signer: SignerKind) {
@@ -227,11 +307,11 @@ impl Offers {
             AgentIdentity::PublicKey { .. } => None,
         };
         let known = self
-            .0
+            .candidates
             .iter()
             .any(|other| other.key.key_data() == key.key_data() && other.certificate == certificate);
         if !known {
-            self.0.push(Candidate { name, key, certificate, signer });
+            self.candidates.push(Candidate { name, key, certificate, signer });
         }
     }
 }

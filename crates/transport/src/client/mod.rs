@@ -3,6 +3,7 @@
 //! [`connect`] resolves, connects, verifies the host key and logs in; jump hosts are sessions of their own, one running
 //! through the other. Nothing here needs more than the caller's current-thread runtime.
 
+mod agent;
 mod algorithms;
 mod authenticate;
 mod dial;
@@ -14,8 +15,10 @@ mod host_key;
 mod identity;
 mod known_hosts_command;
 mod options;
+mod progress;
 mod prompt;
 mod proxy_command;
+mod secrets;
 mod session;
 mod signer;
 mod underlay;
@@ -30,15 +33,19 @@ use tokio::sync::mpsc;
 
 use crate::tunnel::Event;
 use handshake::log_in;
+use proxy_command::Fate;
 use underlay::Stream;
 
 pub use error::{
     Attempt, AuthenticationFailure, ConnectError, HostKeyRefusal, HostKeyRefusalKind, JumpRefusal,
+    in_yaml_words,
 };
 pub use handler::Peer;
 pub use known_hosts_command::KnownHostsCommand;
 pub use options::{AddressFamily, HANDSHAKE_LIMIT, Methods, Options, Proxy, RekeyLimit};
+pub use progress::Step;
 pub use prompt::{NonInteractive, PromptError, Prompter, Terminal};
+pub use secrets::Secrets;
 pub use session::{Ended, Session};
 
 /// Connects and logs in. `events` tells what becomes of the session's tunnels.
@@ -61,6 +68,8 @@ pub async fn connect(
 struct Reached {
     stream: Stream,
     address: Option<SocketAddr>,
+    /// What becomes of the command that it runs through.
+    command: Option<Fate>,
     /// The jump host that it runs through.
     below: Option<Box<Session>>,
     /// When the server has to have shown its key.
@@ -76,10 +85,12 @@ fn reach<'a>(
         match &options.proxy {
             Proxy::Direct => directly(options).await,
             Proxy::Command(command) => {
-                let stream = proxy_command::start(command)
+                tracing::debug!("executing the proxy command `{command}`");
+                let (stream, fate) = proxy_command::start(command)
                     .map_err(|source| ConnectError::ProxyCommand { command: command.clone(), source })?;
                 let deadline = options.deadline();
-                Ok(Reached { stream: Stream::Command(stream), address: None, below: None, deadline })
+                let stream = Stream::Command(stream);
+                Ok(Reached { stream, address: None, command: Some(fate), below: None, deadline })
             }
             Proxy::Jump(hops) => {
                 let mut last: Option<Session> = None;
@@ -116,7 +127,7 @@ async fn log_in_to_hop(
 async fn directly(options: &Options) -> Result<Reached, ConnectError> {
     let deadline = options.deadline();
     let (stream, address) = dial::dial(options, deadline).await?;
-    Ok(Reached { stream: Stream::Tcp(stream), address: Some(address), below: None, deadline })
+    Ok(Reached { stream: Stream::Tcp(stream), address: Some(address), command: None, below: None, deadline })
 }
 
 /// Opens a connection on a jump host.
@@ -128,7 +139,7 @@ async fn through(hop: Session, options: &Options) -> Result<Reached, ConnectErro
         opened = opening => opened,
         () = dial::at(deadline) => {
             let limit = options.connect_timeout.unwrap_or_default();
-            return Err(ConnectError::HandshakeTimeout { server: options.server(), limit });
+            return Err(ConnectError::JumpTimeout { host: hop.name.clone(), target: options.server(), limit });
         }
     };
     let channel = opened.map_err(|error| ConnectError::JumpRefused {
@@ -145,6 +156,7 @@ async fn through(hop: Session, options: &Options) -> Result<Reached, ConnectErro
     Ok(Reached {
         stream: Stream::Channel(channel.into_stream()),
         address: None,
+        command: None,
         below: Some(Box::new(hop)),
         deadline,
     })

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::KnownHostsCommand;
+use super::{KnownHostsCommand, Secrets};
 use crate::Tuning;
 use crate::algorithms::{LEAST_RSA_BITS, REKEY_BYTES, REKEY_TIME};
 use crate::trust::host_key::Strictness;
@@ -51,6 +51,8 @@ pub struct Options {
     pub methods: Methods,
     /// Bits of an RSA key's modulus below which a host key is refused and a key of one's own is not offered.
     pub required_rsa_size: u32,
+    /// What was typed before, and is not asked for again.
+    pub secrets: Arc<Secrets>,
     /// Asks nobody anything, whatever the [`Prompter`](super::Prompter) could.
     pub batch_mode: bool,
 
@@ -104,6 +106,29 @@ pub struct RekeyLimit {
 }
 
 impl Options {
+    /// What an administrator wants to know of a log-in that fails.
+    pub(super) fn tell(&self) {
+        let Self { host, port, user, .. } = self;
+        let listed = |files: &[PathBuf]| {
+            let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            if files.is_empty() { "none".to_owned() } else { files.join(" ") }
+        };
+        tracing::debug!(
+            "logging in to {host} port {port} as {user}: IdentityFile {}, CertificateFile {}, IdentitiesOnly {}, IdentityAgent {}, \
+             HostKeyAlias {}, UserKnownHostsFile {}, GlobalKnownHostsFile {}, StrictHostKeyChecking {:?}, BatchMode {}, methods {:?}",
+            listed(&self.identity_files),
+            listed(&self.certificate_files),
+            self.identities_only,
+            self.identity_agent.as_ref().map_or("none".to_owned(), |socket| socket.display().to_string()),
+            self.host_key_alias.as_deref().unwrap_or("none"),
+            listed(&self.user_known_hosts_files),
+            listed(&self.global_known_hosts_files),
+            self.strict_host_key_checking,
+            self.batch_mode,
+            self.methods,
+        );
+    }
+
     /// Port 22, no identity, no known hosts, and unknown host keys asked about.
     pub fn new(host: impl Into<String>, user: impl Into<String>) -> Self {
         Self {
@@ -128,6 +153,7 @@ impl Options {
             identity_agent: None,
             methods: Methods::default(),
             required_rsa_size: LEAST_RSA_BITS,
+            secrets: Arc::default(),
             batch_mode: false,
             server_alive_interval: None,
             server_alive_count_max: 3,

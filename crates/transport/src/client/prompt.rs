@@ -30,8 +30,12 @@ pub trait Prompter: Send + Sync + std::fmt::Debug {
 pub enum PromptError {
     #[error("there is no terminal to ask on")]
     NotInteractive,
+    /// Nothing was typed.
     #[error("cancelled")]
     Cancelled,
+    /// The person wants the whole program to end, and it has got the signal for that.
+    #[error("interrupted")]
+    Interrupted,
     #[error("the terminal failed: {0}")]
     Io(#[from] std::io::Error),
 }

@@ -3,24 +3,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use russh_channels::SendError;
-use russh_channels::keys::agent::client::AgentClient;
-use russh_channels::keys::agent::{AgentIdentity, AgentSessionBinding};
+use russh_channels::keys::agent::AgentIdentity;
 use russh_channels::keys::signature::Signer as _;
 use russh_channels::keys::ssh_encoding::Encode;
 use russh_channels::keys::{HashAlg, PrivateKey, decode_secret_key};
 use ssh_key::Signature;
 use ssh_key::private::KeypairData;
-use tokio::net::UnixStream;
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use super::agent::Agent;
 use super::identity::{IdentityError, SignerKind, is_encrypted, read_private};
 use super::prompt::{self, PromptError, Prompter};
-
-pub(super) type Agent = AgentClient<UnixStream>;
+use super::secrets::{Question, Secrets};
 
 /// Signs for one candidate.
 pub(super) struct CandidateSigner<'a> {
@@ -28,6 +24,7 @@ pub(super) struct CandidateSigner<'a> {
     pub(super) agent: Option<&'a mut Agent>,
     /// `None`: nobody may be asked for a passphrase.
     pub(super) prompter: Option<&'a Arc<dyn Prompter>>,
+    pub(super) secrets: &'a Secrets,
 }
 
 /// Why a key that the server accepts was of no use.
@@ -51,32 +48,8 @@ pub(super) enum SignError {
     Key(String),
 }
 
-/// What an agent may take to list its keys.
-const AGENT_LIMIT: Duration = Duration::from_secs(10);
-
 /// How often a passphrase is asked for.
 const PASSPHRASE_ATTEMPTS: usize = 3;
-
-/// Connects to an agent and asks for its keys.
-pub(super) async fn ask_agent(
-    socket: &Path,
-    binding: Option<&AgentSessionBinding>,
-) -> Result<(Agent, Vec<AgentIdentity>), russh_channels::keys::Error> {
-    let asking = async {
-        let mut agent = AgentClient::connect_uds(socket).await?;
-        if let Some(binding) = binding
-            && let Err(error) = agent.bind_session(binding, false).await
-        {
-            // Only keys with destination constraints need it, and old agents do not know it.
-            tracing::debug!(%error, "the agent does not bind keys to the session");
-        }
-        let identities = agent.request_identities().await?;
-        Ok((agent, identities))
-    };
-    timeout(AGENT_LIMIT, asking)
-        .await
-        .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
-}
 
 impl russh_channels::Signer for CandidateSigner<'_> {
     type Error = SignError;
@@ -87,6 +60,7 @@ impl russh_channels::Signer for CandidateSigner<'_> {
         hash: Option<HashAlg>,
         to_sign: Vec<u8>,
     ) -> Result<Vec<u8>, Self::Error> {
+        tracing::debug!("the server takes the key and wants a signature");
         match (self.kind, &mut self.agent) {
             (SignerKind::Agent, Some(agent)) => {
                 // The agent may have the plain key of a certificate that we have from a file.
@@ -100,7 +74,7 @@ impl russh_channels::Signer for CandidateSigner<'_> {
             }
             (SignerKind::Agent, None) => Err(SignError::SessionEnded),
             (SignerKind::File(path), _) => {
-                let key = unlock(path, self.prompter).await?;
+                let key = unlock(path, self.prompter, self.secrets).await?;
                 if key.public_key().key_data() != identity.public_key().key_data() {
                     return Err(SignError::Mismatch);
                 }
@@ -117,12 +91,24 @@ impl From<SendError> for SignError {
 }
 
 /// The private key in a file, decrypted.
-async fn unlock(path: &Path, prompter: Option<&Arc<dyn Prompter>>) -> Result<PrivateKey, SignError> {
+async fn unlock(
+    path: &Path,
+    prompter: Option<&Arc<dyn Prompter>>,
+    secrets: &Secrets,
+) -> Result<PrivateKey, SignError> {
     let text = Arc::new(read_private(path)?);
     match decode(&text, None).await {
         Ok(key) => return Ok(key),
         Err(error) if is_encrypted(&text, &error) => {}
         Err(error) => return Err(SignError::Key(error.to_string())),
+    }
+    let known = Question::Passphrase(path.to_owned());
+    if let Some(passphrase) = secrets.get(&known) {
+        match decode(&text, Some(passphrase)).await {
+            Ok(key) => return Ok(key),
+            // The file is another one now.
+            Err(_) => secrets.forget(&known),
+        }
     }
     let prompter = prompter.ok_or(SignError::Encrypted)?;
     for _ in 0..PASSPHRASE_ATTEMPTS {
@@ -131,7 +117,8 @@ async fn unlock(path: &Path, prompter: Option<&Arc<dyn Prompter>>) -> Result<Pri
         if passphrase.is_empty() {
             return Err(PromptError::Cancelled.into());
         }
-        if let Ok(key) = decode(&text, Some(passphrase)).await {
+        if let Ok(key) = decode(&text, Some(passphrase.clone())).await {
+            secrets.keep(known, passphrase);
             return Ok(key);
         }
     }

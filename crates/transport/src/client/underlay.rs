@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
+use super::progress::Progress;
 use super::proxy_command::CommandStream;
 use crate::Tuning;
 use crate::tcp::{self, Path};
@@ -51,26 +52,13 @@ pub(super) struct Lifeline {
     _held: oneshot::Sender<()>,
 }
 
-/// How the peer began: its first bytes, and the line with its version, which may come long after them.
+/// How far the peer has come.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Heard(Arc<Mutex<Beginning>>);
-
-#[derive(Debug, Default)]
-struct Beginning {
-    first: Vec<u8>,
-    /// The beginning of the line that is not over.
-    line: Vec<u8>,
-    version: Option<Vec<u8>>,
-}
+pub(super) struct Heard(Arc<Mutex<Progress>>);
 
 /// How long a peer that has our end of the stream may take to send its own. To close before it did could reset the
 /// connection, and the peer might never read our last words.
 const LINGER: Duration = Duration::from_millis(500);
-
-/// Enough to tell what the peer speaks, in bytes.
-const HEARD: usize = 512;
-/// Enough of a line to tell which version it names.
-const HEARD_OF_LINE: usize = 64;
 
 impl Underlay {
     pub(super) fn new(stream: Stream) -> (Self, Lifeline, Heard) {
@@ -94,34 +82,13 @@ impl Underlay {
 }
 
 impl Heard {
-    /// The first bytes; behind them, in a line of its own, the version that did not fit into them.
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &heard.version {
-            Some(version) => [heard.first.as_slice(), b"\n", version].concat(),
-            None => heard.first.clone(),
-        }
+    pub(super) fn progress(&self) -> Progress {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns whether there is no need for more.
+    /// Returns whether more is of interest.
     pub(super) fn add(&self, bytes: &[u8]) -> bool {
-        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = HEARD.saturating_sub(heard.first.len());
-        heard.first.extend(bytes.iter().take(room));
-        for byte in bytes {
-            if *byte != b'\n' {
-                if heard.line.len() < HEARD_OF_LINE {
-                    heard.line.push(*byte);
-                }
-                continue;
-            }
-            let line = std::mem::take(&mut heard.line);
-            if line.starts_with(b"SSH-") {
-                heard.version = Some(line);
-                return true;
-            }
-        }
-        false
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).feed(bytes)
     }
 }
 
@@ -138,7 +105,7 @@ impl AsyncRead for Underlay {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         if let Some(heard) = &this.heard
-            && heard.add(buf.filled().get(before..).unwrap_or_default())
+            && !heard.add(buf.filled().get(before..).unwrap_or_default())
         {
             this.heard = None;
         }

@@ -5,9 +5,9 @@ use thiserror::Error;
 
 /// A key and what follows it on its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyText<'a> {
-    pub(super) key: KeyData,
-    pub(super) comment: &'a str,
+pub(crate) struct KeyText<'a> {
+    pub(crate) key: KeyData,
+    pub(crate) comment: &'a str,
 }
 
 /// Why a text is no public key.
@@ -25,7 +25,7 @@ pub enum KeyTextError {
 }
 
 /// Parses a key at the start of `text`; blanks and tabs separate.
-pub(super) fn parse(text: &str) -> Result<KeyText<'_>, KeyTextError> {
+pub(crate) fn parse(text: &str) -> Result<KeyText<'_>, KeyTextError> {
     let (kind, rest) = field(text);
     let (base64, comment) = field(rest);
     if kind.is_empty() || base64.is_empty() {
@@ -60,7 +60,7 @@ pub(crate) fn type_name(key: &KeyData) -> &'static str {
 }
 
 /// The first word and the rest without blanks before it.
-pub(super) fn field(text: &str) -> (&str, &str) {
+pub(crate) fn field(text: &str) -> (&str, &str) {
     let text = text.trim_start_matches(is_blank);
     let (word, rest) = text.split_once(is_blank).unwrap_or((text, ""));
     (word, rest.trim_start_matches(is_blank))

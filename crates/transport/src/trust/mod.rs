@@ -20,7 +20,7 @@ pub mod revocation;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
-mod key_text;
+pub(crate) mod key_text;
 mod network;
 mod pattern;
 pub(crate) mod strength;

@@ -72,8 +72,15 @@ pub enum Event {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClosedReason {
-    #[error("the peer closed the tunnel")]
+    #[error(
+        "the peer closed the tunnel; a ChannelTimeout in its sshd_config does so, or somebody who took its device away"
+    )]
     Peer,
+    /// One direction alone, and for good: OpenSSH does so after a packet that it takes for the end of its device.
+    #[error(
+        "the peer's end of the tunnel has ended (EOF); OpenSSH does so when its device is gone, or gave it a packet with nothing after the header"
+    )]
+    Eof,
     #[error(transparent)]
     Port(#[from] PortError),
 }
@@ -149,6 +156,14 @@ impl Tunnels {
             && let Some(next) = opening.refused(reason, description, debug)
         {
             self.to_open.push_back(next);
+        }
+    }
+
+    /// The peer sent the end-of-file of a channel, which is closed then: half a tunnel is none.
+    pub fn ended(&mut self, channel: ChannelId) {
+        if self.unplug(channel) {
+            self.to_close.push(channel);
+            let _ = self.events.send(Event::Closed { channel, reason: ClosedReason::Eof });
         }
     }
 

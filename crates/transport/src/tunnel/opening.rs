@@ -45,8 +45,14 @@ pub struct Established {
 /// Why there is no tunnel.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenTunnelError {
-    #[error("the peer refuses the tunnel: {description}; {hint}")]
-    Refused { description: String, hint: &'static str },
+    #[error("the peer refuses the tunnel ({reason}){}; {hint}", said(.description))]
+    Refused {
+        /// In the words of RFC 4254 section 5.1.
+        reason: String,
+        /// The peer's words; may be empty.
+        description: String,
+        hint: &'static str,
+    },
     #[error(
         "the peer does not know Tapline's own channel ({}); use `native: auto` for stock OpenSSH",
         records::CHANNEL_TYPE
@@ -140,21 +146,52 @@ impl Opening {
             let _ = self.reply.send(Err(OpenTunnelError::NotNative));
             return None;
         }
-        // OpenSSH's failure only says "open failed"; its debug message knows why.
-        let description =
-            debug.unwrap_or_else(|| description.chars().filter(|c| !c.is_control()).take(200).collect());
-        let hint = hint(&description);
-        let _ = self.reply.send(Err(OpenTunnelError::Refused { description, hint }));
+        let _ = self.reply.send(Err(refusal(reason, description, debug)));
         None
     }
 }
 
-fn hint(description: &str) -> &'static str {
+/// OpenSSH's failure only says "open failed"; its debug message knows why.
+fn refusal(reason: &ChannelOpenFailure, description: &str, debug: Option<String>) -> OpenTunnelError {
+    let description =
+        debug.unwrap_or_else(|| description.chars().filter(|c| !c.is_control()).take(200).collect());
+    let reason_and_hint = match reason {
+        ChannelOpenFailure::AdministrativelyProhibited => (
+            "administratively prohibited".to_owned(),
+            "what the key may do is set there: PermitTunnel, and the options of its line in authorized_keys",
+        ),
+        ChannelOpenFailure::ConnectFailed => ("connect failed".to_owned(), "see the peer's log"),
+        ChannelOpenFailure::UnknownChannelType => (
+            "unknown channel type".to_owned(),
+            "its SSH server knows no tunnels; run OpenSSH's or Tapline there",
+        ),
+        ChannelOpenFailure::ResourceShortage => {
+            ("resource shortage".to_owned(), "it has no room for more now; see the limits in the peer's log")
+        }
+        ChannelOpenFailure::Other { code, .. } => (format!("reason {code}"), "see the peer's log"),
+    };
+    let (reason, general) = reason_and_hint;
+    let hint = hint(&description).unwrap_or(general);
+    OpenTunnelError::Refused { reason, description, hint }
+}
+
+fn said(description: &str) -> String {
+    if description.is_empty() { String::new() } else { format!(": {description}") }
+}
+
+fn hint(description: &str) -> Option<&'static str> {
     if description.contains("rejected tunnel") {
-        "set PermitTunnel in the peer's sshd_config, and see that its key is neither `restrict`ed nor bound to another tunnel number"
+        Some(
+            "set PermitTunnel in the peer's sshd_config, and see that its key is neither `restrict`ed nor bound to another tunnel number",
+        )
     } else if description.contains("open the tunnel device") {
-        "log in as root there, or let root make a persistent device: ip tuntap add mode tap user NAME"
+        Some("log in as root there, or let root make a persistent device: ip tuntap add mode tap user NAME")
+    } else if description.contains("Unsupported tunnel device mode") {
+        Some("the peer knows the other mode alone; set Tunnel to that")
     } else {
-        "see the peer's log"
+        None
     }
 }
+
+#[cfg(test)]
+mod tests;

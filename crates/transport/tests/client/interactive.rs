@@ -105,7 +105,11 @@ fn questions_in_rounds_after_a_key() {
         let asked = ["(root@127.0.0.1) Colour: ", "(root@127.0.0.1) Code: "];
         assert_eq!(person.asked(), [asked, asked].concat());
         let shown = ["Token", "Two answers,[2J please"];
-        assert_eq!(person.shown(), [shown, shown].concat());
+        assert_eq!(person.shown(), [&shown[..], &["Permission denied, please try again."], &shown].concat());
+        // One-time codes are not typed again by anybody but a person.
+        let person = Scripted::new(["blue", "1234"]);
+        log_in_with(&options, &person).await.unwrap();
+        assert_eq!(person.asked(), asked);
     });
 }
 

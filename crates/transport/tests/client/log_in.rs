@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
 
 use nix::mount::{MsFlags, mount};
-use tapline_transport::client::{ConnectError, Options};
+use tapline_transport::client::{ConnectError, HostKeyRefusalKind, Options, PromptError, Prompter, connect};
+use tapline_transport::trust::host_key::Strictness;
+use zeroize::Zeroizing;
 
 use crate::harness::{Agent, Keys, Scene, Scripted, in_namespaces, log_in, log_in_with, run, set_mode};
 
@@ -80,7 +83,7 @@ fn a_wrong_key_is_denied_with_what_was_tried() {
             denied(&error),
             format!(
                 "permission denied for root at 127.0.0.1: tried {}; the server accepts publickey; not offered: {} \
-                 (no such file); add the public key to authorized_keys there, or set identity-file to one that it has",
+                 (no such file); add the public key to authorized_keys there, or name one that it has with IdentityFile",
                 other.display(),
                 missing.display()
             )
@@ -200,9 +203,9 @@ fn an_agent_that_is_gone_does_not_matter() {
     });
 }
 
-/// Gives root the password "swordfish", in this mount namespace.
-fn set_password(keys: &Keys) {
-    let hash = run(Command::new("openssl").args(["passwd", "-6", "-salt", "tapline", "swordfish"]));
+/// Gives root a password, in this mount namespace.
+fn set_password(keys: &Keys, password: &str) {
+    let hash = run(Command::new("openssl").args(["passwd", "-6", "-salt", "tapline", password]));
     let shadow =
         keys.write("shadow", &format!("root:{}:19000:0:99999:7:::\nsshd:!:19000::::::\n", hash.trim()));
     mount(Some(&shadow), "/etc/shadow", None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
@@ -212,7 +215,7 @@ fn set_password(keys: &Keys) {
 fn a_password() {
     in_namespaces(|| async {
         let scene = Scene::new("PubkeyAuthentication no");
-        set_password(&scene.keys);
+        set_password(&scene.keys, "swordfish");
         let person = Scripted::new(["wrong", "swordfish"]);
         log_in_with(&scene.options(), &person).await.unwrap();
         assert_eq!(person.asked(), ["root@127.0.0.1's password: ", "root@127.0.0.1's password: "]);
@@ -224,10 +227,162 @@ fn a_password() {
 }
 
 #[test]
+fn u8_a_password_is_asked_for_once_while_the_server_takes_it() {
+    in_namespaces(|| async {
+        for config in ["PubkeyAuthentication no", "AuthenticationMethods publickey,password"] {
+            let scene = Scene::new(config);
+            set_password(&scene.keys, "swordfish");
+            let options = scene.options();
+            let person = Scripted::new(["wrong", "swordfish"]);
+            log_in_with(&options, &person).await.unwrap();
+            assert_eq!(person.asked().len(), 2);
+            assert_eq!(person.shown(), ["Permission denied, please try again."]);
+            // As the same link would.
+            let person = Scripted::new([]);
+            log_in_with(&options, &person).await.unwrap();
+            log_in_with(&options.clone(), &person).await.unwrap();
+            assert!(person.asked().is_empty());
+
+            set_password(&scene.keys, "marlin");
+            let person = Scripted::new(["marlin"]);
+            log_in_with(&options, &person).await.unwrap();
+            assert_eq!(person.asked(), ["root@127.0.0.1's password: "]);
+            log_in_with(&options, &Scripted::new([])).await.unwrap();
+            // Another user, another server or another process is asked.
+            for other in [scene.options(), Options { user: "nobody".to_owned(), ..options.clone() }] {
+                log_in_with(&other, &Scripted::new([])).await.unwrap_err();
+            }
+        }
+    });
+}
+
+#[test]
+fn u8_a_passphrase_is_asked_for_once_while_the_key_is_the_same() {
+    in_namespaces(|| async {
+        let scene = Scene::with_key("ed25519", "swordfish", "");
+        let options = scene.options();
+        let person = Scripted::new(["wrong", "swordfish"]);
+        log_in_with(&options, &person).await.unwrap();
+        assert_eq!(person.asked().len(), 2);
+        log_in_with(&options, &Scripted::new([])).await.unwrap();
+        // Also with nobody there any more.
+        log_in(&options).await.unwrap();
+        run(Command::new("ssh-keygen")
+            .args(["-q", "-p", "-P", "swordfish", "-N", "marlin", "-f"])
+            .arg(scene.keys.path("id")));
+        let person = Scripted::new(["marlin"]);
+        log_in_with(&options, &person).await.unwrap();
+        assert_eq!(person.asked().len(), 1);
+        denied(&log_in(&scene.options()).await.unwrap_err());
+    });
+}
+
+/// A person whose key for interrupts is the answer to everything.
+#[derive(Debug)]
+struct Interrupting;
+
+impl Prompter for Interrupting {
+    fn is_interactive(&self) -> bool {
+        true
+    }
+
+    fn ask(&self, _prompt: &str, _echo: bool) -> Result<Zeroizing<String>, PromptError> {
+        Err(PromptError::Interrupted)
+    }
+
+    fn show(&self, text: &str) {
+        panic!("nothing is said to somebody who is going: {text}");
+    }
+}
+
+#[test]
+fn u8_one_interrupt_ends_whatever_is_asked() {
+    in_namespaces(|| async {
+        for (config, passphrase) in [
+            ("PubkeyAuthentication no", ""),
+            ("", "swordfish"),
+            ("AuthenticationMethods publickey,password", ""),
+            ("AuthenticationMethods publickey,password", "swordfish"),
+        ] {
+            let scene = Scene::with_key("ed25519", passphrase, config);
+            let (events, _) = tokio::sync::mpsc::unbounded_channel();
+            let error = connect(&scene.options(), Arc::new(Interrupting), events).await.unwrap_err();
+            assert!(matches!(error, ConnectError::Interrupted), "{config} {passphrase}: {error}");
+        }
+    });
+}
+
+#[test]
+fn t15_revoked_host_keys_are_refused() {
+    in_namespaces(|| async {
+        let keys = Keys::new();
+        keys.generate("ca", "ed25519", "");
+        keys.generate("host", "ed25519", "");
+        keys.sign("ca", "host", "-I berlin -z 7 -h -n 127.0.0.1");
+        let config = format!("HostCertificate {}", keys.path("host-cert.pub").display());
+        let scene = Scene::of(keys, "ed25519", "", &config);
+        let keys = &scene.keys;
+        let with = |known_hosts: &str, list: &str| {
+            keys.write("known_hosts", known_hosts);
+            Options { revoked_host_keys: vec![keys.path("none"), keys.path(list)], ..scene.options() }
+        };
+        keys.write("none", "# nobody\n");
+        keys.generate("other", "ed25519", "");
+        let plain = format!("127.0.0.1 {}", keys.text("host.pub"));
+        let certified = format!("@cert-authority * {}", keys.text("ca.pub"));
+        keys.write("lines", &format!("# stolen\n\n{}", keys.text("host.pub")));
+        keys.write("authority", &keys.text("ca.pub"));
+        keys.write("harmless", &keys.text("other.pub"));
+        keys.write("serial.spec", "serial: 7\n");
+        keys.write("id.spec", "id: berlin\n");
+        let krl = |list: &str, arguments: &[&str], of: &str| {
+            run(Command::new("ssh-keygen")
+                .args(["-q", "-k", "-f"])
+                .arg(keys.path(list))
+                .args(arguments)
+                .arg(keys.path(of)));
+        };
+        krl("krl", &[], "host.pub");
+        let ca = keys.path("ca.pub");
+        krl("krl-serial", &["-s", ca.to_str().unwrap()], "serial.spec");
+        krl("krl-id", &["-s", ca.to_str().unwrap()], "id.spec");
+        krl("krl-other", &[], "other.pub");
+
+        for (known_hosts, list) in [
+            (&plain, "lines"),
+            (&plain, "krl"),
+            (&certified, "lines"),
+            (&certified, "krl"),
+            (&certified, "authority"),
+            (&certified, "krl-serial"),
+            (&certified, "krl-id"),
+        ] {
+            for checking in [Strictness::Yes, Strictness::No] {
+                let options = Options { strict_host_key_checking: checking, ..with(known_hosts, list) };
+                let error = log_in(&options).await.unwrap_err();
+                let ConnectError::HostKey(refusal) = &error else { panic!("{list}: {error}") };
+                assert_eq!(refusal.kind, HostKeyRefusalKind::Revoked, "{list}: {error}");
+                assert!(refusal.message.contains("is revoked: "), "{error}");
+            }
+        }
+        for list in ["missing", "ca/below", "damaged", "."] {
+            keys.write("damaged", "SSHKRL\n\0 and no more");
+            let error = log_in(&with(&plain, list)).await.unwrap_err();
+            let ConnectError::HostKey(refusal) = &error else { panic!("{list}: {error}") };
+            assert_eq!(refusal.kind, HostKeyRefusalKind::Unreadable, "{list}: {error}");
+        }
+        for (known_hosts, list) in [(&plain, "harmless"), (&certified, "harmless"), (&certified, "krl-other")]
+        {
+            log_in(&with(known_hosts, list)).await.unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_key_and_a_password() {
     in_namespaces(|| async {
         let scene = Scene::new("AuthenticationMethods publickey,password");
-        set_password(&scene.keys);
+        set_password(&scene.keys, "swordfish");
         log_in_with(&scene.options(), &Scripted::new(["swordfish"])).await.unwrap();
         let message = denied(&log_in(&scene.options()).await.unwrap_err());
         assert!(message.contains("accepted some and wants more; the server accepts password"), "{message}");

@@ -61,7 +61,7 @@ fn literals_and_families() {
         let v6 = Options { host: "::1".to_owned(), ..options(&keys) };
         log_in(&v6).await.unwrap();
         let error = log_in(&Options { address_family: AddressFamily::Inet, ..v6 }).await.unwrap_err();
-        assert_eq!(error.to_string(), "::1 has no IPv4 address; set address-family any");
+        assert_eq!(error.to_string(), "::1 has no IPv4 address; set AddressFamily any");
 
         // A zone goes to the kernel, which knows no such neighbour.
         let zoned = Options { host: "fe80::1%lo".to_owned(), ..options(&keys) };
@@ -78,7 +78,7 @@ fn the_bind_address_is_where_connections_come_from() {
         log_in(&from("127.0.0.9")).await.unwrap();
         assert!(scene.sshd.log().contains("from 127.0.0.9"), "{}", scene.sshd.log());
         let message = log_in(&from("192.0.2.1")).await.unwrap_err().to_string();
-        assert!(message.contains("bind-address: Cannot assign requested address"), "{message}");
+        assert!(message.contains("BindAddress: Cannot assign requested address"), "{message}");
         let error = log_in(&from("::1")).await.unwrap_err();
         assert!(matches!(error, ConnectError::BindAddress { .. }), "{error}");
     });
@@ -265,10 +265,55 @@ fn a_proxy_command_is_the_connection_and_ends_with_it() {
         while std::fs::exists(&process).unwrap() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    });
+}
 
-        let failing =
-            Options { proxy: Proxy::Command("echo nonsense >&2; exit 1".to_owned()), ..scene.options() };
-        let error = log_in(&failing).await.unwrap_err();
-        assert!(matches!(error, ConnectError::ClosedEarly { .. }), "{error}");
+#[test]
+fn u16_a_proxy_command_that_fails_is_named_with_its_status_and_words() {
+    in_namespaces(|| async {
+        let keys = Keys::new();
+        for (command, status, words) in [
+            ("sh -c 'echo no route to berlin >&2; exit 3'", "exit status: 3", ": no route to berlin"),
+            ("sh -c 'echo first >&2; echo last >&2; exit 1'", "exit status: 1", ": last"),
+            ("false", "exit status: 1", ""),
+            ("true", "exit status: 0", ""),
+            ("nonexistent-program", "exit status: 127", "not found"),
+            ("sh -c 'kill -9 $$'", "signal: 9", ""),
+            (
+                "sh -c 'echo this is no SSH; echo but a complaint >&2; exit 2'",
+                "exit status: 2",
+                ": but a complaint",
+            ),
+        ] {
+            let failing = Options { proxy: Proxy::Command(command.to_owned()), ..options(&keys) };
+            let error = log_in(&failing).await.unwrap_err();
+            assert!(matches!(error, ConnectError::ProxyCommandEnded { .. }), "{command}: {error}");
+            let message = error.to_string();
+            assert!(!error.is_permanent() && !message.contains('\n'), "{message}");
+            assert!(message.contains(&format!("`{command}` ended ({status}")), "{message}");
+            assert!(message.contains(words), "{message}");
+            assert!(!message.contains("its log says why"), "{message}");
+        }
+    });
+}
+
+#[test]
+fn s13_the_step_of_a_handshake_that_stalls_is_named() {
+    in_namespaces(|| async {
+        // Length 20, padding 4, SSH_MSG_KEXINIT.
+        let kexinit = "SSH-2.0-stalls\r\n\0\0\0\x14\x04\x14eighteen bytes ...";
+        for (greeting, words) in [
+            ("", "took the connection and then sent no SSH version within 0.3 s; check that the port"),
+            ("SSH-2.0-stalls\r\n", "sent its SSH version and then no key exchange"),
+            ("Welcome\r\nSSH-2.0-stalls\r\n\0\0", "sent its SSH version and then no key exchange"),
+            ("SSH-2.0-stalls\r\n\0\0\x04\x14\x04\x14", "sent its SSH version and then no key exchange"),
+        ] {
+            let stalling = peer(greeting, false).await;
+            let options = Options { connect_timeout: Some(Duration::from_millis(300)), ..stalling };
+            let message = log_in(&options).await.unwrap_err().to_string();
+            assert!(message.contains(words), "{message}");
+            assert_eq!(message.contains("MTU"), !greeting.is_empty(), "{message}");
+        }
+        assert_eq!(kexinit.len(), 16 + 24);
     });
 }

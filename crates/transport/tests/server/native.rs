@@ -230,7 +230,7 @@ fn policy_reaches_the_native_client_in_words() {
         for native in [NativePolicy::Only, NativePolicy::No] {
             let (ours, _) = memory::pair(Mode::Ethernet);
             let error = within("an answer", client.tunnels.open(request(ours, native))).await.unwrap_err();
-            let OpenTunnelError::Refused { description, hint } = error else { panic!("{error}") };
+            let OpenTunnelError::Refused { description, hint, .. } = error else { panic!("{error}") };
             assert!(description.contains("rejected tunnel device forwarding"), "{description}");
             assert!(hint.contains("PermitTunnel"), "{hint}");
         }

@@ -1,43 +1,6 @@
 use super::*;
 
 #[test]
-fn peers_are_told_by_their_first_words() {
-    assert_eq!(greeting(b""), Greeting::Nothing);
-    assert_eq!(greeting(b"SSH-2.0-OpenSSH_9.2\r\n\0\0\x05"), Greeting::Ssh2);
-    assert_eq!(greeting(b"Welcome\r\nto this host\r\nSSH-2.0-x\r\n"), Greeting::Ssh2);
-    assert_eq!(greeting(b"SSH-1.5-old\n"), Greeting::Old("SSH-1.5-old".to_owned()));
-    assert_eq!(
-        greeting(b"Exceeded MaxStartups\r\n"),
-        Greeting::TurnedAway("Exceeded MaxStartups".to_owned())
-    );
-    assert_eq!(
-        greeting(b"HTTP/1.1 400 Bad Request\r\n"),
-        Greeting::Other("HTTP/1.1 400 Bad Request".to_owned())
-    );
-    assert_eq!(greeting(b"\x16\x03\x01\x1b[2J"), Greeting::Other("\\u{16}\\u{3}\\u{1}\\u{1b}[2J".to_owned()));
-}
-
-#[test]
-fn s10_a_peer_that_says_much_before_its_version_is_still_one() {
-    for before in ["x\n".repeat(1000), format!("{}\r\n", "x".repeat(8000)), "\n".repeat(511), String::new()] {
-        for version in
-            ["SSH-2.0-x", "SSH-2.1-OpenSSH_9.2 and a comment that is longer than what is kept of a line"]
-        {
-            let said = format!("{before}{version}\r\n\0\0\x05");
-            // In whatever pieces it comes.
-            for size in [1, 7, 600, said.len()] {
-                let heard = Heard::default();
-                let _ = said.as_bytes().chunks(size).any(|some| heard.add(some));
-                assert_eq!(greeting(&heard.bytes()), Greeting::Ssh2, "{} bytes", before.len());
-            }
-        }
-    }
-    let heard = Heard::default();
-    assert!(!heard.add(&b"HTTP/1.1 400\r\n\r\n SSH-2.0-x\n".repeat(1000)));
-    assert!(matches!(greeting(&heard.bytes()), Greeting::Other(_)));
-}
-
-#[test]
 fn a_failure_is_explained_by_what_the_peer_said() {
     let explained = |said: &[u8], error| {
         let heard = Heard::default();
@@ -60,4 +23,25 @@ fn a_failure_is_explained_by_what_the_peer_said() {
     let message = explained(b"SSH-2.0-x\r\n", none_common).to_string();
     assert!(message.contains("key exchange algorithm"), "{message}");
     assert!(message.contains("which has diffie-hellman-group1-sha1,[2J;"), "{message}");
+}
+
+#[test]
+fn s13_a_time_out_names_the_step() {
+    let limit = std::time::Duration::from_secs(10);
+    let timed_out = |said: &[u8]| {
+        let heard = Heard::default();
+        heard.add(said);
+        explain(HandshakeError::TimedOut(limit), "berlin.example.org", &heard).to_string()
+    };
+    assert_eq!(
+        timed_out(b""),
+        "berlin.example.org took the connection and then sent no SSH version within 10 s; check that the port is an SSH \
+         server's"
+    );
+    let version = timed_out(b"SSH-2.0-x\r\n");
+    assert!(version.contains("sent its SSH version and then no key exchange"), "{version}");
+    assert!(version.contains("lower the MTU"), "{version}");
+    let kexinit = timed_out(b"SSH-2.0-x\r\n\0\0\0\x0c\x04\x140123456789");
+    assert!(kexinit.contains("did not answer ours (SSH_MSG_KEX_ECDH_REPLY) within 10 s"), "{kexinit}");
+    assert!(kexinit.contains("ping -M do"), "{kexinit}");
 }

@@ -5,7 +5,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
+use nix::unistd::Pid;
 use zeroize::Zeroizing;
 
 use super::{PromptError, Prompter};
@@ -18,6 +20,8 @@ const MAX_ANSWER: usize = 1024;
 pub struct Terminal {
     path: PathBuf,
     turn: Mutex<()>,
+    /// How this process gets the signal of a key that was pressed.
+    raise: fn(Signal),
 }
 
 impl Terminal {
@@ -28,7 +32,12 @@ impl Terminal {
 
     /// The terminal at this path.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), turn: Mutex::new(()) }
+        let raise = |signal| {
+            if let Err(error) = kill(Pid::this(), signal) {
+                tracing::debug!(%error, "cannot pass a signal on");
+            }
+        };
+        Self { path: path.into(), turn: Mutex::new(()), raise }
     }
 
     fn open(&self) -> io::Result<File> {
@@ -51,15 +60,25 @@ impl Prompter for Terminal {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let mut terminal = self.open().map_err(|_| PromptError::NotInteractive)?;
         terminal.write_all(prompt.as_bytes())?;
-        let answer = match echo {
-            true => read_line(&mut terminal)?,
-            false => {
-                let answer = Silence::fall(&terminal).and_then(|_silence| read_secret(&mut &terminal));
-                terminal.write_all(b"\n")?;
-                answer?
+        if echo {
+            return read_line(&mut terminal)?.map(into_text).ok_or(PromptError::Cancelled)?;
+        }
+        loop {
+            let answer =
+                Silence::fall(&terminal).and_then(|silence| read_secret(&mut &terminal, &silence.keys));
+            terminal.write_all(b"\n")?;
+            match answer? {
+                Typed::Line(answer) => return into_text(answer),
+                Typed::Nothing => return Err(PromptError::Cancelled),
+                // Now that the terminal is as it was: the signal may end or stop the process.
+                Typed::Key(Signal::SIGTSTP) => (self.raise)(Signal::SIGTSTP),
+                Typed::Key(signal) => {
+                    (self.raise)(signal);
+                    return Err(PromptError::Interrupted);
+                }
             }
-        };
-        answer.map(into_text).ok_or(PromptError::Cancelled)?
+            terminal.write_all(prompt.as_bytes())?;
+        }
     }
 
     fn show(&self, text: &str) {
@@ -76,6 +95,36 @@ impl Prompter for Terminal {
 struct Silence<'a> {
     terminal: &'a File,
     before: Termios,
+    keys: Keys,
+}
+
+/// The keys that stand for signals.
+#[derive(Debug, Clone, Copy)]
+struct Keys([(Option<u8>, Signal); 3]);
+
+impl Keys {
+    fn of(terminal: &Termios) -> Self {
+        let key = |index: SpecialCharacterIndices| {
+            // Zero is no key (_POSIX_VDISABLE).
+            terminal.control_chars.get(index as usize).copied().filter(|key| *key != 0)
+        };
+        Self([
+            (key(SpecialCharacterIndices::VINTR), Signal::SIGINT),
+            (key(SpecialCharacterIndices::VQUIT), Signal::SIGQUIT),
+            (key(SpecialCharacterIndices::VSUSP), Signal::SIGTSTP),
+        ])
+    }
+
+    fn signal(&self, byte: u8) -> Option<Signal> {
+        self.0.iter().find(|(key, _)| *key == Some(byte)).map(|(_, signal)| *signal)
+    }
+}
+
+/// What came of a question for a secret.
+enum Typed {
+    Line(Zeroizing<Vec<u8>>),
+    Nothing,
+    Key(Signal),
 }
 
 impl<'a> Silence<'a> {
@@ -92,7 +141,8 @@ impl<'a> Silence<'a> {
         }
         // What was typed before the question is no answer to it.
         tcsetattr(terminal.as_fd(), SetArg::TCSAFLUSH, &silent)?;
-        Ok(Self { terminal, before })
+        let keys = Keys::of(&before);
+        Ok(Self { terminal, before, keys })
     }
 }
 
@@ -115,9 +165,8 @@ fn read_line(input: &mut impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     }
 }
 
-/// One line from a terminal that leaves editing to us, or nothing if it was given up.
-fn read_secret(input: &mut impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    const INTERRUPT: u8 = 0x03;
+/// One line from a terminal that leaves editing to us.
+fn read_secret(input: &mut impl Read, keys: &Keys) -> io::Result<Typed> {
     const END: u8 = 0x04;
     const BACKSPACE: u8 = 0x08;
     const KILL_LINE: u8 = 0x15;
@@ -125,10 +174,13 @@ fn read_secret(input: &mut impl Read) -> io::Result<Option<Zeroizing<Vec<u8>>>> 
     // Full capacity from the start: growing would leave copies in freed memory.
     let mut answer = Zeroizing::new(Vec::with_capacity(MAX_ANSWER));
     loop {
-        match read_byte(input)? {
-            Some(INTERRUPT) => return Ok(None),
-            None | Some(END) if answer.is_empty() => return Ok(None),
-            None | Some(END | b'\n' | b'\r') => return Ok(Some(answer)),
+        let byte = read_byte(input)?;
+        if let Some(signal) = byte.and_then(|byte| keys.signal(byte)) {
+            return Ok(Typed::Key(signal));
+        }
+        match byte {
+            None | Some(END) if answer.is_empty() => return Ok(Typed::Nothing),
+            None | Some(END | b'\n' | b'\r') => return Ok(Typed::Line(answer)),
             Some(BACKSPACE | DELETE) => erase_character(&mut answer),
             Some(KILL_LINE) => answer.clear(),
             Some(byte) if answer.len() < MAX_ANSWER => answer.push(byte),
