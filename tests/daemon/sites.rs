@@ -98,11 +98,16 @@ impl Daemon {
     }
 
     pub(crate) fn begin(host: &Namespace, configuration: &str) -> Self {
+        Self::begin_with(host, &mut run(host, configuration))
+    }
+
+    /// `command` is that of [`run`], perhaps within another.
+    pub(crate) fn begin_with(host: &Namespace, command: &mut Command) -> Self {
         let socket = host.path("notify");
         let _ = fs::remove_file(&socket);
         let ready = UnixDatagram::bind(&socket).unwrap();
         ready.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        let process = host.start("tapline run", run(host, configuration).env("NOTIFY_SOCKET", &socket));
+        let process = host.start("tapline run", command.env("NOTIFY_SOCKET", &socket));
         Self { process, ready }
     }
 

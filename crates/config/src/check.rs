@@ -143,7 +143,8 @@ fn server(node: &Node, keys: Keys<'_>, report: &mut Report) {
     listening(node, report);
     accepting(node, report);
     naming(node, report);
-    let mut seen: HashMap<Vec<u8>, String> = HashMap::new();
+    let permitted: Option<Vec<UserName>> = value(node, "permit-user").map(|(users, _)| users);
+    let mut seen: HashMap<(Vec<u8>, Option<String>), String> = HashMap::new();
     for (name, accept) in entries(node.value("accept")) {
         let Some(peer) = name.text() else { continue };
         if accept.value("public-key").is_none() {
@@ -161,10 +162,22 @@ fn server(node: &Node, keys: Keys<'_>, report: &mut Report) {
                 Keys::OfHosts(_) => {}
             }
         }
-        if let Some((key, at)) = value::<PublicKey>(accept, "public-key")
-            && let Some(other) = seen.insert(key.blob().to_vec(), peer.to_owned())
+        let user = value::<UserName>(accept, "user");
+        if let (Some(permitted), Some((user, at))) = (&permitted, &user)
+            && !permitted.contains(user)
         {
-            report.error(at, format!("this is the key of `{other}` too"), "give every peer a key of its own");
+            let message = format!("{user} is not among `permit-user`, so that this link is refused");
+            report.error(*at, message, "add the name to `permit-user`");
+        }
+        if let Some((key, at)) = value::<PublicKey>(accept, "public-key")
+            && let user = user.map(|(user, _)| user.as_str().to_owned())
+            && let Some(other) = seen.insert((key.blob().to_vec(), user), peer.to_owned())
+        {
+            report.error(
+                at,
+                format!("this is the key of `{other}` too"),
+                "give every peer a key of its own, or a `user` of its own to log in with",
+            );
         }
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use crate::schema::{OneOrMany, default_is_new, section};
 use crate::value::{
-    AddressFamily, Bounded, Congestion, HostTarget, InterfaceAddress, InterfaceName, LinkLocal, MacAddr,
-    MaxStartups, Mtu, Name, Native, PathPattern, PermitTunnel, ProxyCommand, ProxyJump, PublicKey,
-    RekeyLimit, Route, ShellCommand, StrictHostKeyChecking, Tunnel, TunnelDevice, Unit, UserName,
-    WindowLimit,
+    AddressBlock, AddressFamily, Bounded, Congestion, HostTarget, InterfaceAddress, InterfaceName, LinkLocal,
+    MacAddr, MaxStartups, Mtu, Name, Native, NetBlockSize, PathPattern, PermitTunnel, ProxyCommand,
+    ProxyJump, PublicKey, RekeyLimit, Route, ShellCommand, StrictHostKeyChecking, Tunnel, TunnelDevice, Unit,
+    UserName, WindowLimit,
 };
 
 section! {
@@ -37,8 +37,8 @@ section! {
         "host-keys" => host_keys: Vec<PathPattern> = pattern("/etc/tapline/ssh_host_ed25519_key"),
         /// Certificates of those keys.
         "host-certificates" => host_certificates: Vec<PathPattern> = Vec::new(),
-        /// Which tunnels may be opened: no, point-to-point, ethernet, or yes for both.
-        "permit-tunnel" => permit_tunnel: PermitTunnel = PermitTunnel::No,
+        /// Which tunnels may be opened: no, point-to-point, ethernet, or yes for both. Without this key it is no.
+        "permit-tunnel" => permit_tunnel: Option<PermitTunnel> = None,
         /// Keys that may log in, in OpenSSH's format with its options.
         "authorized-keys-files" => authorized_keys_files: Vec<PathPattern> = pattern("/etc/tapline/authorized_keys"),
         /// Authorities whose user certificates may log in.
@@ -57,6 +57,10 @@ section! {
         "max-auth-tries" => max_auth_tries: Bounded<1, 100> = Bounded::saturating(6),
         /// Whether addresses that fail to log in are kept waiting.
         "per-source-penalties" => per_source_penalties: bool = true,
+        /// Addresses and networks that are never kept waiting.
+        "per-source-penalty-exempt-list" => per_source_penalty_exempt_list: Vec<AddressBlock> = Vec::new(),
+        /// How many bits of an address make one source, for IPv4 and IPv6: 32:64.
+        "per-source-net-block-size" => per_source_net_block_size: NetBlockSize = NetBlockSize::default(),
         /// After this time without a word from a peer it is asked for one; 0 never asks.
         "client-alive-interval" => client_alive_interval: Duration = Duration::from_secs(5),
         /// Questions without an answer after which a peer counts as gone; 0 waits for ever.
@@ -79,6 +83,8 @@ section! {
         /// The peer's key: the line of its .pub file. Only in a lab it may be left out; the peer then is the host of
         /// this name.
         "public-key" => public_key: Option<PublicKey> = None,
+        /// The name that this peer logs in with, where several have the same key; without it any name is this peer's.
+        "user" => user: Option<UserName> = None,
         /// The bridge whose port the tap becomes.
         "bridge" => bridge: Option<InterfaceName> = None,
         /// Addresses of the device, with their prefix; as a mapping with the peer's, which is ifconfig's pointopoint.
@@ -93,8 +99,9 @@ section! {
         "accept-ra" => accept_ra: Option<bool> = None,
         /// Link-local addresses that the device gives itself.
         "link-local" => link_local: Option<LinkLocal> = None,
-        /// The device on this host, as `tunnel=` of authorized_keys: a number, or any.
-        "tunnel-device" => tunnel_device: Unit = Unit::Any,
+        /// The device on this host, as `tunnel=` of authorized_keys: a number, or any for the next that is free. Without
+        /// this key the peer may ask for a number that is free and that nothing here names.
+        "tunnel-device" => tunnel_device: Option<Unit> = None,
         /// The name of the device on this host, in the place of tapN or tunN.
         "set-name" => set_name: Option<InterfaceName> = None,
     }

@@ -25,10 +25,10 @@ pub use file::{LoadError, Loaded, Places};
 pub use lab::{Attachment, Check, Host, Lab, Network, Probe};
 pub use schema::{OneOrMany, json_schema};
 pub use value::{
-    AddressFamily, Bounded, Congestion, CongestionName, HostName, HostTarget, InterfaceAddress,
-    InterfaceName, InvalidValue, Jump, LinkLocal, MacAddr, MaxStartups, Mtu, Name, Native, PathPattern,
-    PermitTunnel, ProxyCommand, ProxyJump, PublicKey, RekeyLimit, Route, ShellCommand, StrictHostKeyChecking,
-    Tunnel, TunnelDevice, Unit, UserName, WindowLimit, ZonedAddr, parse_duration,
+    AddressBlock, AddressFamily, Bounded, Congestion, CongestionName, HostName, HostTarget, InterfaceAddress,
+    InterfaceName, InvalidValue, Jump, LinkLocal, MacAddr, MaxStartups, Mtu, Name, Native, NetBlockSize,
+    PathPattern, PermitTunnel, ProxyCommand, ProxyJump, PublicKey, RekeyLimit, Route, ShellCommand,
+    StrictHostKeyChecking, Tunnel, TunnelDevice, Unit, UserName, WindowLimit, ZonedAddr, parse_duration,
 };
 
 /// Address and prefix, as the network keys of a configuration have it.

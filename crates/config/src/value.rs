@@ -15,12 +15,12 @@ mod tuning;
 mod tunnel;
 mod words;
 
-pub use address::{LinkLocal, MacAddr, ZonedAddr};
+pub use address::{AddressBlock, LinkLocal, MacAddr, ZonedAddr};
 pub use command::ShellCommand;
 pub use host::{HostName, HostTarget, Jump, ProxyCommand, ProxyJump, UserName};
 pub use interface_address::InterfaceAddress;
 pub use key::PublicKey;
-pub use limits::{MaxStartups, RekeyLimit};
+pub use limits::{MaxStartups, NetBlockSize, RekeyLimit};
 pub use name::{InterfaceName, Name};
 pub use number::{Bounded, Mtu};
 pub use path::PathPattern;

@@ -73,7 +73,7 @@ impl Attachment {
     }
 
     fn new(target: &Target, queueing: Queueing, header: Header) -> Result<Self, OpenError> {
-        if queueing == Queueing::Multi {
+        if queueing == Queueing::Multi && !target.is_new {
             refuse_shared(target, header.other())?;
         }
         let (tun, name, flags) = attach(target, queueing, header)?;
@@ -171,7 +171,7 @@ pub(crate) fn attach_queue(mode: Mode, first: &Attachment) -> Result<File, OpenE
     // By the name it has now; when it is gone, a new one by its old name would be made.
     let (name, flags) = ioctl::attached(&first.tun).map_err(set_up)?;
     let header = if Header::VirtioNet.is_in(flags) { Header::VirtioNet } else { Header::None };
-    let target = Target { mode, name: Some(name) };
+    let target = Target { mode, name: Some(name), is_new: false };
     let (tun, ..) = attach(&target, Queueing::Multi, header)?;
     ioctl::set_queue(&tun, false).map_err(set_up)?;
     Ok(tun)
@@ -197,7 +197,8 @@ fn flags(target: &Target, queueing: Queueing, header: Header) -> c_int {
         Queueing::Single => 0,
         Queueing::Multi => libc::IFF_MULTI_QUEUE,
     };
-    kind | queues | libc::IFF_NO_PI | header.flag()
+    let exclusive = if target.is_new { libc::IFF_TUN_EXCL } else { 0 };
+    kind | queues | exclusive | libc::IFF_NO_PI | header.flag()
 }
 
 fn open_node() -> Result<File, OpenError> {
@@ -223,6 +224,7 @@ fn explain(target: &Target, queueing: Queueing, error: io::Error) -> OpenError {
         };
     };
     match error.raw_os_error() {
+        Some(libc::EBUSY) if target.is_new => OpenError::Exists { interface },
         Some(libc::EBUSY) => OpenError::Busy { interface },
         Some(libc::EPERM) if ioctl::interface_exists(&interface) => OpenError::NotOwner { interface, mode },
         Some(libc::EPERM) => {

@@ -21,7 +21,7 @@ use tapline_frame::{Mode, NetHeader};
 
 pub use kernel::KernelDevice;
 pub use limits::{MAX_FRAME, MIN_ETHERNET_FRAME};
-pub use open::{OffloadPolicy, OpenError, OpenRequest, Unit, open};
+pub use open::{OffloadPolicy, OpenError, OpenRequest, Unit, create, open};
 pub use queue::{CarrierSwitch, MultiQueue};
 pub use tapline_frame::Offloads;
 

@@ -67,6 +67,8 @@ pub enum OpenError {
         "{interface} is in use by another process: stop that one (`fuser -v /dev/net/tun` lists them) or choose another unit"
     )]
     Busy { interface: String },
+    #[error("{interface} is there already: choose a number that is free, or any")]
+    Exists { interface: String },
     #[error(
         "{interface} is a {is} device and {wanted} is needed: choose another unit, or the tunnel mode that fits it",
         is = mode_word(*is), wanted = mode_word(*wanted)
@@ -123,11 +125,23 @@ pub fn open(request: &OpenRequest) -> Result<KernelDevice, OpenError> {
     Ok(KernelDevice::new(attachment, target.mode, offloads))
 }
 
+/// As [`open`], but never uses a device that exists: it may be somebody else's.
+///
+/// # Errors
+/// As there, and [`OpenError::Exists`] for whatever has the name, without a gap in which it could come.
+pub fn create(request: &OpenRequest) -> Result<KernelDevice, OpenError> {
+    let target = Target { is_new: true, ..Target::of(request)? };
+    let (attachment, offloads) = Attachment::with_offloads(&target, Queueing::Single, request.offloads)?;
+    Ok(KernelDevice::new(attachment, target.mode, offloads))
+}
+
 /// What to attach to: a name that the kernel takes, or none for its own choice.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) mode: Mode,
     pub(crate) name: Option<String>,
+    /// Whether an interface that exists is refused.
+    pub(crate) is_new: bool,
 }
 
 impl Target {
@@ -139,7 +153,7 @@ impl Target {
             (None, Unit::Number(unit)) if unit > Unit::MAX => return Err(OpenError::UnitOutOfRange(unit)),
             (None, Unit::Number(unit)) => Some(format!("{}{unit}", mode_word(request.mode))),
         };
-        Ok(Self { mode: request.mode, name })
+        Ok(Self { mode: request.mode, name, is_new: false })
     }
 }
 

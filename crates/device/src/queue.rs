@@ -59,8 +59,19 @@ impl MultiQueue {
     /// See [`OpenError`]; nothing is left behind. A device that another process has is refused, but not one that another
     /// takes at the same moment.
     pub fn open(request: &OpenRequest) -> Result<Self, OpenError> {
-        let target = Target::of(request)?;
-        let (writer, offloads) = Attachment::with_offloads(&target, Queueing::Multi, request.offloads)?;
+        Self::of(&Target::of(request)?, request)
+    }
+
+    /// As [`MultiQueue::open`], but never uses a device that exists.
+    ///
+    /// # Errors
+    /// As there, and [`OpenError::Exists`].
+    pub fn create(request: &OpenRequest) -> Result<Self, OpenError> {
+        Self::of(&Target { is_new: true, ..Target::of(request)? }, request)
+    }
+
+    fn of(target: &Target, request: &OpenRequest) -> Result<Self, OpenError> {
+        let (writer, offloads) = Attachment::with_offloads(target, Queueing::Multi, request.offloads)?;
         let set_up = |source| OpenError::SetUp { interface: writer.name.clone(), source };
         ioctl::set_carrier(&writer.tun, false).map_err(set_up)?;
         ioctl::set_queue(&writer.tun, false).map_err(set_up)?;

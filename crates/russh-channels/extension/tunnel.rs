@@ -230,6 +230,24 @@ impl TunnelWriter<'_> {
         })
     }
 
+    /// Asks the peer for a sign of life: a CHANNEL_REQUEST (RFC 4254 section 5.4) that everybody answers, be it with
+    /// CHANNEL_FAILURE. Nothing for a channel that is not open.
+    pub fn ask(&mut self, channel: ChannelId) -> Result<(), Error> {
+        const REQUEST: &[u8] = b"keepalive@openssh.com";
+        let Some(params) = self.enc.channels.get(&channel).filter(|channel| channel.confirmed) else {
+            return Ok(());
+        };
+        let recipient = params.recipient_channel;
+        self.writer.write_packet(|packet| {
+            packet.push(msg::CHANNEL_REQUEST);
+            packet.extend_from_slice(&recipient.to_be_bytes());
+            packet.extend_from_slice(&(REQUEST.len() as u32).to_be_bytes());
+            packet.extend_from_slice(REQUEST);
+            packet.push(1);
+            Ok(())
+        })
+    }
+
     /// Sends CHANNEL_CLOSE and forgets the channel.
     pub fn close(&mut self, channel: ChannelId) -> Result<(), Error> {
         self.enc.close(channel)

@@ -91,6 +91,7 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
             mode,
             local_unit: devices.0,
             set_name: None,
+            reserved: Arc::default(),
             remote_unit: match devices.1 {
                 Unit::Any => None,
                 Unit::Number(number) => Some(number),
@@ -102,6 +103,7 @@ fn plan(args: ConnectArgs) -> Result<Plan, UsageError> {
             prompter: Arc::new(Terminal::default()),
         }))],
         server: None,
+        reserved: Arc::default(),
     })
 }
 

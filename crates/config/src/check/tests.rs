@@ -160,6 +160,26 @@ fn u14_a_name_is_one_devices() {
 }
 
 #[test]
+fn u11_peers_with_one_key_are_told_apart_by_their_users() {
+    let accept = |first: &str, second: &str| {
+        format!(
+            "server:\n  permit-tunnel: yes\n  accept:\n    a: {{public-key: KEY{first}}}\n    b: {{public-key: KEY{second}}}\n"
+        )
+    };
+    let same = "5:21: this is the key of `a` too";
+    assert_mistakes(&accept("", ""), &[same]);
+    assert_mistakes(&accept(", user: x", ", user: x"), &[same]);
+    assert_mistakes(&accept(", user: x", ", user: y"), &[]);
+    assert_mistakes(&accept("", ", user: y"), &[]);
+    assert_mistakes(&accept(", user: x", ""), &[]);
+    assert_mistakes(
+        &accept(", user: x", ", user: y")
+            .replace("permit-tunnel: yes", "permit-tunnel: yes\n  permit-user: [y]"),
+        &["5:109: x is not among `permit-user`, so that this link is refused"],
+    );
+}
+
+#[test]
 fn u18_a_peer_is_another_host_of_the_same_family() {
     let mistakes_of =
         |addresses: &str| mistakes(&format!("links: {{a: {{host: b, addresses: [{addresses}]}}}}"));

@@ -71,6 +71,45 @@ impl fmt::Display for MacAddr {
 
 text_scalar!(MacAddr, { "type": "string", "pattern": "^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$" });
 
+/// One address, or all of a network: `192.0.2.7`, `2001:db8::/32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AddressBlock(IpNet);
+
+impl AddressBlock {
+    /// No bit is set behind the prefix.
+    #[must_use]
+    pub const fn net(self) -> IpNet {
+        self.0
+    }
+}
+
+impl FromStr for AddressBlock {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        let net = address.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
+            InvalidValue::new(
+                format!("{} is neither an address nor a network", quoted(text)),
+                "write one address, or a network with its prefix: `192.0.2.0/24`, `\"2001:db8::/32\"`",
+            )
+        })?;
+        if net.trunc() != net {
+            let message = format!("{} has bits behind its prefix", quoted(text));
+            return Err(InvalidValue::new(message, format!("write {}, or one address alone", net.trunc())));
+        }
+        Ok(Self(net))
+    }
+}
+
+impl fmt::Display for AddressBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+    }
+}
+
+text_scalar!(AddressBlock, { "type": "string" });
+
 /// Which link-local addresses an interface gives itself; netplan's default is IPv6 alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinkLocal {

@@ -21,6 +21,15 @@ pub struct MaxStartups {
     pub full: u32,
 }
 
+/// `PerSourceNetBlockSize` of `sshd_config(5)`: addresses that are the same in so many leading bits are one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NetBlockSize {
+    /// Bits, at most 32.
+    pub ipv4: u32,
+    /// Bits, at most 128.
+    pub ipv6: u32,
+}
+
 /// `RekeyLimit` of `ssh_config(5)`: after how much traffic and time new keys are agreed on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct RekeyLimit {
@@ -64,6 +73,39 @@ impl FromStr for MaxStartups {
 impl fmt::Display for MaxStartups {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.start, self.rate, self.full)
+    }
+}
+
+impl Default for NetBlockSize {
+    /// One host can make addresses in the whole of an IPv6 /64.
+    fn default() -> Self {
+        Self { ipv4: 32, ipv6: 64 }
+    }
+}
+
+impl FromStr for NetBlockSize {
+    type Err = InvalidValue;
+
+    /// `IPV4:IPV6`, or the first alone.
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let (ipv4, ipv6) = match text.split_once(':') {
+            Some((ipv4, ipv6)) => (ipv4, Some(ipv6)),
+            None => (text, None),
+        };
+        let ipv6 = ipv6.map_or(Some(Self::default().ipv6), |bits| whole(bits, 0, 128).ok());
+        let sizes = whole(ipv4, 0, 32).ok().zip(ipv6).map(|(ipv4, ipv6)| Self { ipv4, ipv6 });
+        sizes.ok_or_else(|| {
+            InvalidValue::new(
+                format!("{} is not the size of two networks", quoted(text)),
+                "write it as in sshd_config, bits of IPv4 and of IPv6: `32:64`",
+            )
+        })
+    }
+}
+
+impl fmt::Display for NetBlockSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.ipv4, self.ipv6)
     }
 }
 
@@ -115,6 +157,7 @@ impl fmt::Display for RekeyLimit {
 }
 
 text_scalar!(MaxStartups, { "type": ["string", "integer"], "pattern": "^[0-9]+(:[0-9]+:[0-9]+)?$" });
+text_scalar!(NetBlockSize, { "type": ["string", "integer"], "pattern": "^[0-9]+(:[0-9]+)?$" });
 text_scalar!(RekeyLimit, {
     "type": ["string", "integer"],
     "pattern": "^(default|[0-9]+[kKmMgG]?)( +(none|([0-9]+[sSmMhHdDwW]?)+))?$",

@@ -454,3 +454,41 @@ proptest! {
         prints_what_it_read::<IpNet>(&format!("{address}/{length}"))?;
     }
 }
+
+#[test]
+fn t9_blocks_are_those_of_openssh() {
+    let read = |text: &str| text.parse::<NetBlockSize>().ok().map(|size| (size.ipv4, size.ipv6));
+    for (text, size) in [
+        ("32:64", Some((32, 64))),
+        ("24", Some((24, 64))),
+        ("0:0", Some((0, 0))),
+        ("32:128", Some((32, 128))),
+        ("33:64", None),
+        ("32:129", None),
+        ("32:", None),
+        (":64", None),
+        ("/24", None),
+        ("32:64:1", None),
+        ("-1", None),
+        ("", None),
+    ] {
+        assert_eq!(read(text), size, "{text}");
+    }
+}
+
+#[test]
+fn t9_exempt_are_addresses_and_networks() {
+    for (text, shown) in [
+        ("192.0.2.0/24", "192.0.2.0/24"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7/32", "192.0.2.7"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+    ] {
+        assert_eq!(text.parse::<AddressBlock>().unwrap().to_string(), shown);
+    }
+    for text in ["192.0.2.7/24", "192.0.2", "2001:db8::1/64", "example.org", "192.0.2.*", "!192.0.2.1", ""] {
+        assert!(text.parse::<AddressBlock>().is_err(), "{text}");
+    }
+}

@@ -29,7 +29,7 @@ fn the_header_of_another_program_is_put_back() {
         let byte_order = ioctl::vnet_little_endian(&other).unwrap();
         drop(other);
 
-        let target = Target { mode: Mode::Ethernet, name: Some("tap3".to_owned()) };
+        let target = Target { mode: Mode::Ethernet, name: Some("tap3".to_owned()), is_new: false };
         let (attachment, offloads) =
             Attachment::with_offloads(&target, Queueing::Single, OffloadPolicy::Probe).unwrap();
         assert!(offloads.tso);

@@ -57,6 +57,23 @@ fn link<'a>(config: &'a Config, name: &str) -> &'a tapline_config::Link {
 }
 
 #[test]
+fn u15_permit_tunnel_stays_as_it_is_written() {
+    for word in ["no", "point-to-point", "ethernet", "yes"] {
+        let text = LAB.replace("permit-tunnel: ethernet", &format!("permit-tunnel: {word}"));
+        let lab = Lab::from_str("lab.yaml", &text).unwrap();
+        let name: Name = "berlin".parse().unwrap();
+        let written = lab.hosts[&name].tapline.as_ref().unwrap();
+        let config =
+            configuration(&lab, &name, written, &Files::below(Path::new("/run")), &identities(&lab)).unwrap();
+        let yaml = config.to_yaml();
+        assert!(yaml.contains("permit-tunnel") && yaml.contains(word), "{word}: {yaml}");
+        // What the host reads is no mistake, and says the same.
+        let read = Config::from_str("tapline.yaml", &yaml).unwrap();
+        assert_eq!(read.server.unwrap().permit_tunnel, config.server.unwrap().permit_tunnel, "{word}");
+    }
+}
+
+#[test]
 fn a_server_gets_its_keys_and_those_of_its_peers() {
     let (config, identities) = rendered("berlin");
     let server = config.server.as_ref().unwrap();

@@ -1,31 +1,34 @@
-//! Devices for the links that this host accepts: opened, configured, kept for the next session of the same peer.
+//! Devices for the links that this host accepts: each peer's requests go to a task of its own.
 
 mod kept;
+mod peer;
+mod units;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
 use russh_channels::ChannelId;
+use russh_channels::keys::{HashAlg, PublicKey};
 use tapline_config::{Accept, Server};
-use tapline_control::InterfaceName;
-use tapline_device::Unit;
 use tapline_transport::server::{
     BindError, DeviceRefused, DeviceRequest, Event, ListenAddresses, OpenedTunnel, Options, Peer,
-    ServerHandle, SessionId, TunnelEnd,
+    ServerHandle, SessionId, Subject, TunnelEnd,
 };
-use tapline_transport::tunnel::Lease;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::desired::accepted_device;
 use super::network::NetworkHandle;
 use super::server::ServerError;
-use kept::Kept;
+use peer::{House, PeerHandle};
 
-/// A peer that comes back finds its old session closed within this time, or is refused and tries again.
-const HANDOVER: Duration = Duration::from_secs(3);
+pub(crate) use units::{Reserved, next_free};
+
+/// How long a reload waits for the peers' devices to be changed. They are changed later where it takes longer.
+const CHANGE: Duration = Duration::from_secs(3);
 
 /// The running server, and what it needs of this host.
 #[derive(Debug)]
@@ -39,21 +42,30 @@ enum Order {
     Reload {
         options: Box<Options>,
         accept: BTreeMap<String, Accept>,
+        reserved: Arc<Reserved>,
         done: oneshot::Sender<Result<(), ServerError>>,
     },
     Stop,
 }
 
-/// Answers the server's requests for devices, one after the other.
+/// Passes the server's requests for devices on, and tells of links that come and go. It never waits for a peer.
 struct Acceptance {
-    network: NetworkHandle,
+    house: House,
     server: ServerHandle,
     accept: BTreeMap<String, Accept>,
-    known: BTreeMap<String, Known>,
-    /// Links of several connections whose peers the configuration does not name. Each goes with its last connection.
-    unnamed: Vec<Kept>,
+    reserved: Arc<Reserved>,
+    peers: BTreeMap<Account, PeerHandle>,
     /// Links of several connections that are up, by their interfaces.
     up: BTreeMap<String, Up>,
+}
+
+/// Whose devices one task has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Account {
+    /// By its name under `accept`.
+    Accept(String),
+    /// By the fingerprint of its key.
+    Key(String),
 }
 
 /// The connections of one link that are up.
@@ -63,17 +75,11 @@ struct Up {
     of: u8,
 }
 
-/// The device of a peer that the configuration names. It stays when the session ends, so that addresses, bridge port
-/// and MAC address are the same when the peer is back.
-struct Known {
-    interface: InterfaceName,
-    kept: Kept,
-}
-
 impl AcceptingServer {
     /// Starts to accept links on those addresses that can be had; also tells why others cannot.
     pub(crate) fn start(
         config: &Server,
+        reserved: Arc<Reserved>,
         network: NetworkHandle,
     ) -> Result<(Self, Vec<BindError>), ServerError> {
         let (requests, device_requests) = mpsc::channel(16);
@@ -81,12 +87,14 @@ impl AcceptingServer {
         let (server, missing) = super::server::start(config, requests, events)?;
         let listen = server.listen_addresses();
         let (orders, ordered) = mpsc::unbounded_channel();
+        let house =
+            House { network, sessions: server.sessions().clone(), log: Arc::clone(server.log_budget()) };
         let acceptance = Acceptance {
-            network,
+            house,
             server,
             accept: accepted(config),
-            known: BTreeMap::new(),
-            unnamed: Vec::new(),
+            reserved,
+            peers: BTreeMap::new(),
             up: BTreeMap::new(),
         };
         let task = tokio::spawn(acceptance.run(device_requests, news, ordered));
@@ -99,10 +107,10 @@ impl AcceptingServer {
     }
 
     /// Other rules for who may log in and what becomes of it; sessions that are unaffected stay.
-    pub(crate) async fn reload(&self, config: &Server) -> Result<(), ServerError> {
+    pub(crate) async fn reload(&self, config: &Server, reserved: Arc<Reserved>) -> Result<(), ServerError> {
         let options = Box::new(super::server::options(config)?);
         let (done, answer) = oneshot::channel();
-        let _ = self.orders.send(Order::Reload { options, accept: accepted(config), done });
+        let _ = self.orders.send(Order::Reload { options, accept: accepted(config), reserved, done });
         answer.await.unwrap_or(Ok(()))
     }
 
@@ -124,156 +132,81 @@ impl Acceptance {
     ) {
         loop {
             tokio::select! {
-                Some(request) = requests.recv() => {
-                    let lease = self.lease(&request).await;
-                    if let Err(refused) = &lease {
-                        warn!(peer = request.peer.name, "no device: {refused}");
-                    }
-                    // A session that has ended meanwhile sends the device home by dropping the lease.
-                    let _ = request.reply.send(lease);
-                    self.forget_unused();
-                }
+                Some(request) = requests.recv() => self.pass_on(request),
                 Some(event) = news.recv() => self.hear(&event),
                 order = orders.recv() => match order {
-                    Some(Order::Reload { options, accept, done }) => {
-                        let _ = done.send(self.reload(*options, accept).await);
+                    Some(Order::Reload { options, accept, reserved, done }) => {
+                        let _ = done.send(self.reload(*options, accept, reserved).await);
                     }
                     Some(Order::Stop) | None => break,
                 },
             }
         }
         self.server.shutdown().await;
+        for peer in self.peers.into_values() {
+            peer.stop().await;
+        }
+    }
+
+    fn pass_on(&mut self, request: DeviceRequest) {
+        self.peers.retain(|_, peer| !peer.has_ended());
+        let account = Account::of(&request.peer);
+        let accept = match &account {
+            Account::Key(_) => None,
+            Account::Accept(name) => match self.accept.get(name) {
+                Some(accept) if has_key(accept, &request.peer) => Some((name.clone(), accept.clone())),
+                _ => {
+                    let why = "this key is no longer that of the accepted link".to_owned();
+                    let _ = request.reply.send(Err(DeviceRefused(why)));
+                    return;
+                }
+            },
+        };
+        let start = || PeerHandle::start(self.house.clone(), accept.clone(), Arc::clone(&self.reserved));
+        match self.peers.entry(account) {
+            Entry::Vacant(free) => drop(free.insert(start()).ask(request)),
+            Entry::Occupied(mut peer) => {
+                if let Err(request) = peer.get().ask(request) {
+                    peer.insert(start());
+                    let _ = peer.get().ask(request);
+                }
+            }
+        }
     }
 
     async fn reload(
         &mut self,
         options: Options,
         accept: BTreeMap<String, Accept>,
+        reserved: Arc<Reserved>,
     ) -> Result<(), ServerError> {
         self.server.reload(options)?;
-        let before = std::mem::replace(&mut self.accept, accept);
-        for (name, old) in before {
-            match (self.accept.get(&name), self.known.get_mut(&name)) {
-                (Some(new), Some(known)) if *new != old => {
-                    if let Err(error) =
-                        self.network.configure(known.interface.clone(), accepted_device(new)).await
-                    {
-                        warn!(peer = name, "its device stays as it was: {error}");
+        self.accept = accept;
+        self.reserved = reserved;
+        let mut changes = Vec::new();
+        self.peers.retain(|account, peer| {
+            let accept = match account {
+                Account::Key(_) => None,
+                Account::Accept(name) => match self.accept.get(name) {
+                    Some(accept) => Some(Box::new(accept.clone())),
+                    None => {
+                        peer.order(peer::Order::Forget);
+                        return false;
                     }
-                }
-                (None, Some(known)) => {
-                    for holder in known.kept.holders() {
-                        self.server.disconnect(holder.session, "no longer accepted");
-                    }
-                    self.network.forget(known.interface.clone());
-                    self.known.remove(&name);
-                }
-                _ => {}
+                },
+            };
+            let (done, is_done) = oneshot::channel();
+            peer.order(peer::Order::Change { accept, reserved: Arc::clone(&self.reserved), done });
+            changes.push(is_done);
+            true
+        });
+        let all = async {
+            for change in changes {
+                let _ = change.await;
             }
-        }
+        };
+        let _ = timeout(CHANGE, all).await;
         Ok(())
-    }
-
-    async fn lease(&mut self, request: &DeviceRequest) -> Result<Lease, DeviceRefused> {
-        let accepted =
-            request.peer.accept.as_ref().and_then(|name| Some((name, self.accept.get(name)?.clone())));
-        let Some((name, accept)) = accepted else { return self.lease_to_unnamed(request) };
-        let again = self.lease_again(name, request).await?;
-        let lease = match again {
-            Some(lease) => lease,
-            None => self.create(name, &accept, request).await?,
-        };
-        self.network.settle();
-        Ok(lease)
-    }
-
-    /// As with sshd: a plain device, left to the administrator's own scripts, gone with the session.
-    fn lease_to_unnamed(&mut self, request: &DeviceRequest) -> Result<Lease, DeviceRefused> {
-        let joined = |kept: &&mut Kept| kept.is_there() && kept.is_joined_by(request);
-        if let Some(kept) = self.unnamed.iter_mut().find(joined) {
-            return lend(&self.server, kept, request);
-        }
-        let mut kept = Kept::open(request, request.unit, None)?;
-        info!(
-            peer = request.peer.name,
-            device = kept.name(),
-            "a device without configuration; name the peer under `accept` to have it set up"
-        );
-        if request.bundle.is_none() {
-            return kept.give_away();
-        }
-        let lease = lend(&self.server, &mut kept, request);
-        self.unnamed.push(kept);
-        lease
-    }
-
-    /// The device that the peer had before, if it fits: to one more connection of its link, or to its only one, for which
-    /// those of before are ended if they still live.
-    async fn lease_again(
-        &mut self,
-        name: &str,
-        request: &DeviceRequest,
-    ) -> Result<Option<Lease>, DeviceRefused> {
-        if self.known.get(name).is_some_and(|known| !known.kept.is_there()) {
-            info!(peer = name, "its device was deleted; it is made anew");
-            self.forget(name);
-        }
-        let Some(known) = self.known.get_mut(name) else { return Ok(None) };
-        if !known.kept.is_joined_by(request) {
-            if !known.kept.is_home() {
-                for holder in known.kept.holders().filter(|holder| holder.session != request.peer.session) {
-                    info!(peer = name, from = %holder.address, "back from another connection; the old one ends");
-                    self.server.disconnect(holder.session, "the same key opened another link");
-                }
-                if timeout(HANDOVER, known.kept.comes_home()).await.is_err() {
-                    return Err(DeviceRefused(format!(
-                        "{name} still has its tunnel in this or another session"
-                    )));
-                }
-            }
-            if !known.kept.fits(request) {
-                self.forget(name);
-                return Ok(None);
-            }
-            known.kept.begin_anew(request);
-        }
-        lend(&self.server, &mut known.kept, request).map(Some)
-    }
-
-    async fn create(
-        &mut self,
-        name: &str,
-        accept: &Accept,
-        request: &DeviceRequest,
-    ) -> Result<Lease, DeviceRefused> {
-        let unit = match accept.tunnel_device {
-            tapline_config::Unit::Any => request.unit,
-            tapline_config::Unit::Number(number) => match request.unit {
-                Unit::Any => Unit::Number(number),
-                Unit::Number(wanted) if wanted == number => Unit::Number(number),
-                Unit::Number(wanted) => {
-                    return Err(DeviceRefused(format!(
-                        "{name} has tunnel-device {number} here and asks for {wanted}"
-                    )));
-                }
-            },
-        };
-        let set_name = accept.set_name.as_ref().map(|name| name.as_str());
-        if let (Some(own), Unit::Number(wanted)) = (set_name, request.unit) {
-            let refused =
-                format!("{name}'s device is {own} here, and it asks for number {wanted}; ask for any");
-            return Err(DeviceRefused(refused));
-        }
-        let mut kept = Kept::open(request, unit, set_name)?;
-        let interface: InterfaceName =
-            kept.name().parse().map_err(|error| DeviceRefused(format!("{error}")))?;
-        self.network
-            .configure(interface.clone(), accepted_device(accept))
-            .await
-            .map_err(|error| DeviceRefused(error.to_string()))?;
-        let lease = lend(&self.server, &mut kept, request);
-        self.known.insert(name.to_owned(), Known { interface, kept });
-        lease
     }
 
     fn hear(&mut self, event: &Event) {
@@ -281,10 +214,16 @@ impl Acceptance {
             Event::TunnelOpened(tunnel) => self.tell_opened(tunnel),
             Event::TunnelClosed { peer, channel, device, reason } => {
                 self.tell_closed(peer, *channel, device, reason);
+                if let Some(devices) = self.peers.get(&Account::of(peer)) {
+                    devices.order(peer::Order::Look);
+                }
             }
             Event::Authenticated(_) | Event::Disconnected { .. } => {}
         }
-        self.forget_unused();
+    }
+
+    fn may_log(&self, peer: &Peer) -> bool {
+        self.house.log.passes(&Subject::Key(peer.fingerprint.clone()))
     }
 
     /// A link of several connections is up with the first of them.
@@ -297,11 +236,15 @@ impl Acceptance {
             up.of = member.of();
             connections = Some(up.count());
             if up.tunnels.len() > 1 {
-                info!(peer, device = tunnel.device, connections, "one connection more");
+                if self.may_log(&tunnel.peer) {
+                    info!(peer, device = tunnel.device, connections, "one connection more");
+                }
                 return;
             }
         }
-        info!(peer, device = tunnel.device, channel = tunnel.dialect.channel_type(), connections, "up");
+        if self.may_log(&tunnel.peer) {
+            info!(peer, device = tunnel.device, channel = tunnel.dialect.channel_type(), connections, "up");
+        }
     }
 
     fn tell_closed(&mut self, peer: &Peer, channel: ChannelId, device: &str, reason: &TunnelEnd) {
@@ -315,22 +258,25 @@ impl Acceptance {
             }
             if !up.tunnels.is_empty() {
                 let connections = up.count();
-                info!(peer = peer.name, device, connections, "one connection less: {reason}");
+                if self.may_log(peer) {
+                    info!(peer = peer.name, device, connections, "one connection less: {reason}");
+                }
                 return;
             }
             self.up.remove(device);
         }
-        info!(peer = peer.name, device, "down: {reason}");
-    }
-
-    fn forget(&mut self, name: &str) {
-        if let Some(known) = self.known.remove(name) {
-            self.network.forget(known.interface);
+        if self.may_log(peer) {
+            info!(peer = peer.name, device, "down: {reason}");
         }
     }
+}
 
-    fn forget_unused(&mut self) {
-        self.unnamed.retain_mut(|kept| !kept.is_home());
+impl Account {
+    fn of(peer: &Peer) -> Self {
+        match &peer.accept {
+            Some(name) => Self::Accept(name.clone()),
+            None => Self::Key(peer.fingerprint.clone()),
+        }
     }
 }
 
@@ -340,13 +286,10 @@ impl Up {
     }
 }
 
-/// Lends a device, and ends the session whose place the peer has now taken, as when that one is dead and does not know.
-fn lend(server: &ServerHandle, kept: &mut Kept, request: &DeviceRequest) -> Result<Lease, DeviceRefused> {
-    let (lease, before) = kept.lend(request)?;
-    if let Some(before) = before {
-        server.disconnect(before.session, "the same connection was opened again");
-    }
-    Ok(lease)
+/// Whether the key with which the peer has logged in is still that of the link.
+fn has_key(accept: &Accept, peer: &Peer) -> bool {
+    let key = accept.public_key.as_ref().and_then(|key| PublicKey::from_bytes(key.blob()).ok());
+    key.is_some_and(|key| key.fingerprint(HashAlg::Sha256).to_string() == peer.fingerprint)
 }
 
 fn accepted(config: &Server) -> BTreeMap<String, Accept> {

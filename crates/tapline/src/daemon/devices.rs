@@ -5,6 +5,7 @@ use tapline_control::InterfaceName;
 use tapline_device::{Device, MultiQueue, OffloadPolicy, OpenError, OpenRequest, Unit};
 use tapline_frame::Mode;
 
+use super::accept::next_free;
 use super::{LinkSpec, mac};
 
 /// A link's interface, with a queue for each connection if it has several.
@@ -57,15 +58,21 @@ pub(super) fn are_the_same(one: &LinkSpec, other: &LinkSpec) -> bool {
 /// Opens the link's devices. Where the kernel may choose the name, `former` is taken again if it is free.
 pub(super) fn open(link: &LinkSpec, former: Option<&InterfaceName>) -> Result<Devices, DevicesError> {
     let again = former.filter(|name| chosen_name(link).is_none() && if_nametoindex(name.as_str()).is_err());
-    let request = OpenRequest {
+    let request = |unit| OpenRequest {
         mode: link.mode,
-        unit: link.local_unit,
+        unit,
         name: link.set_name.clone().or(again.map(ToString::to_string)),
         offloads: OffloadPolicy::Probe,
     };
+    // Where the number is open, those that the configuration gives to others stay free for them.
+    let is_open = chosen_name(link).is_none() && again.is_none();
+    let others = link.reserved.units(link.mode);
     let mut queues: Vec<Box<dyn Device>> = Vec::new();
     let name = if link.connections > 1 {
-        let interface = MultiQueue::open(&request)?;
+        let interface = match is_open {
+            true => next_free(&others, |unit, _| MultiQueue::create(&request(unit))),
+            false => MultiQueue::open(&request(link.local_unit)),
+        }?;
         mac::settle(link.mode, interface.name(), mac::End::Opened(&link.name), |address| {
             interface.set_address(address)
         });
@@ -74,7 +81,10 @@ pub(super) fn open(link: &LinkSpec, former: Option<&InterfaceName>) -> Result<De
         }
         interface.name().to_owned()
     } else {
-        let device = tapline_device::open(&request)?;
+        let device = match is_open {
+            true => next_free(&others, |unit, _| tapline_device::create(&request(unit))),
+            false => tapline_device::open(&request(link.local_unit)),
+        }?;
         mac::settle(link.mode, device.name(), mac::End::Opened(&link.name), |address| {
             device.set_address(address)
         });

@@ -4,6 +4,7 @@ mod accept;
 mod desired;
 mod devices;
 mod leftovers;
+mod limits;
 mod link;
 mod links;
 mod mac;
@@ -35,6 +36,7 @@ use network::{NetworkError, NetworkHandle, NetworkKeeper, NetworkNews};
 use serving::Serving;
 use signals::{Asked, Signals};
 
+pub(crate) use accept::Reserved;
 pub(crate) use desired::{accepted_device, address, bridges, link_device};
 pub(crate) use leftovers::own_directory;
 pub(crate) use link::Persistence;
@@ -48,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) bridges: Desired,
     pub(crate) links: Vec<WantedLink>,
     pub(crate) server: Option<Server>,
+    /// The devices that the configuration names.
+    pub(crate) reserved: Arc<Reserved>,
 }
 
 /// A link of the configuration or the command line.
@@ -57,6 +61,7 @@ pub(crate) enum WantedLink {
     Unresolved {
         name: String,
         link: Box<Link>,
+        reserved: Arc<Reserved>,
         why: String,
     },
 }
@@ -72,6 +77,8 @@ pub(crate) struct LinkSpec {
     pub(crate) local_unit: Unit,
     /// A name of its own in the place of tapN and tunN.
     pub(crate) set_name: Option<String>,
+    /// Devices that are others'.
+    pub(crate) reserved: Arc<Reserved>,
     pub(crate) remote_unit: Option<u32>,
     pub(crate) native: NativePolicy,
     /// SSH connections over which its flows are spread.
@@ -101,6 +108,7 @@ pub(crate) enum DaemonError {
 pub(crate) fn run(config: &Path, state_dir: &Path) -> Result<(), DaemonError> {
     client_options::keep_pins_in(state_dir);
     let plan = Plan::from_config(&Loaded::load(config)?, state_dir).map_err(LoadError::from)?;
+    limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anything is added that a signal has to remove.
@@ -139,11 +147,16 @@ impl Plan {
             warn!("{}", warning.in_one_line());
         }
         let config = &loaded.config;
+        let reserved = Arc::new(Reserved::of(config));
         let links = config.links.iter().map(|(name, link)| match resolved.remove(name.as_str()) {
-            Some(options) => WantedLink::Resolved(Box::new(LinkSpec::new(name.as_str(), link, options))),
+            Some(options) => {
+                let spec = LinkSpec::new(name.as_str(), link, options, Arc::clone(&reserved));
+                WantedLink::Resolved(Box::new(spec))
+            }
             None => WantedLink::Unresolved {
                 name: name.to_string(),
                 link: Box::new(link.clone()),
+                reserved: Arc::clone(&reserved),
                 why: in_one_line(&waiting.remove(name.as_str()).unwrap_or_default()),
             },
         });
@@ -153,6 +166,7 @@ impl Plan {
             bridges: bridges(config),
             links,
             server: config.server.clone(),
+            reserved,
         })
     }
 }
@@ -167,19 +181,21 @@ impl WantedLink {
 
     /// As `ssh_config` may have changed.
     fn resolve_again(&mut self) {
-        let Self::Unresolved { name, link, why } = self else { return };
+        let Self::Unresolved { name, link, reserved, why } = self else { return };
         let files = SshFiles::read_default().map_err(|error| error.to_string());
         let options =
             files.and_then(|files| client_options::of_link(&files, link).map_err(|error| error.to_string()));
         match options {
-            Ok(options) => *self = Self::Resolved(Box::new(LinkSpec::new(name, link, options))),
+            Ok(options) => {
+                *self = Self::Resolved(Box::new(LinkSpec::new(name, link, options, Arc::clone(reserved))))
+            }
             Err(error) => *why = error,
         }
     }
 }
 
 impl LinkSpec {
-    fn new(name: &str, link: &Link, options: client::Options) -> Self {
+    fn new(name: &str, link: &Link, options: client::Options, reserved: Arc<Reserved>) -> Self {
         Self {
             name: name.to_owned(),
             source: Some(link.clone()),
@@ -190,6 +206,7 @@ impl LinkSpec {
             },
             local_unit: device_unit(link.tunnel_device.local),
             set_name: link.set_name.as_ref().map(ToString::to_string),
+            reserved,
             remote_unit: match link.tunnel_device.remote {
                 tapline_config::Unit::Any => None,
                 tapline_config::Unit::Number(number) => Some(number),
@@ -254,14 +271,15 @@ impl Daemon {
 
     async fn bring_up(&mut self, plan: Plan) -> Result<(), DaemonError> {
         let only_serves = plan.links.is_empty();
+        let server = plan.server.map(|server| (server, plan.reserved));
         self.links.change_to(plan.bridges, plan.links).await?;
         if let Some((link, why)) = self.links.hopeless() {
             return Err(DaemonError::Link { link, why });
         }
         if only_serves {
-            self.serving.start_alone(plan.server).await?;
+            self.serving.start_alone(server).await?;
         } else {
-            self.serving.change_to(plan.server).await;
+            self.serving.change_to(server).await;
         }
         Ok(())
     }
@@ -326,7 +344,7 @@ impl Daemon {
                 if let Err(error) = self.links.change_to(plan.bridges, plan.links).await {
                     error!("not everything could be changed: {error}");
                 }
-                self.serving.change_to(plan.server).await;
+                self.serving.change_to(plan.server.map(|server| (server, plan.reserved))).await;
                 self.links.nudge();
             }
             Err(error) => error!("the configuration is not used: {error}"),

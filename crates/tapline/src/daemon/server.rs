@@ -6,7 +6,7 @@ use russh_channels::keys::PublicKey;
 use tapline_config::{self as config, PathPattern, PermitTunnel as Permit};
 use tapline_transport::server::{
     self as ssh, AcceptedKey, BindError, ClientAlive, DeviceRequest, HostKeyError, Listener, MaxStartups,
-    Options, Penalties, PermitTunnel, RekeyLimit, ServeError, ServerHandle,
+    NetBlockSize, Options, Penalties, PermitTunnel, RekeyLimit, ServeError, ServerHandle,
 };
 use tokio::sync::mpsc;
 
@@ -56,7 +56,7 @@ pub(crate) fn options(config: &config::Server) -> Result<Options, ServerError> {
     }
     let mut options = Options::new(host_keys);
     options.host_certificates = host_certificates;
-    options.permit_tunnel = match config.permit_tunnel {
+    options.permit_tunnel = match config.permit_tunnel.unwrap_or(Permit::No) {
         Permit::No => PermitTunnel::No,
         Permit::PointToPoint => PermitTunnel::PointToPoint,
         Permit::Ethernet => PermitTunnel::Ethernet,
@@ -70,7 +70,8 @@ pub(crate) fn options(config: &config::Server) -> Result<Options, ServerError> {
         let Some(key) = &accept.public_key else { continue };
         let wrong = |error: String| ServerError::AcceptedKey { name: name.to_string(), error };
         let key = PublicKey::from_bytes(key.blob()).map_err(|error| wrong(error.to_string()))?;
-        options.accept.push(AcceptedKey { name: name.to_string(), key });
+        let user = accept.user.as_ref().map(|user| user.as_str().to_owned());
+        options.accept.push(AcceptedKey { name: name.to_string(), key, user });
     }
     options.permit_users =
         config.permit_user.as_ref().map(|users| users.iter().map(|user| user.as_str().to_owned()).collect());
@@ -81,6 +82,13 @@ pub(crate) fn options(config: &config::Server) -> Result<Options, ServerError> {
         full: config.max_startups.full as usize,
     };
     options.per_source_penalties = config.per_source_penalties.then(Penalties::default);
+    options.per_source_penalty_exempt_list =
+        config.per_source_penalty_exempt_list.iter().map(|block| block.net()).collect();
+    let bits = |bits: u32| u8::try_from(bits).unwrap_or(u8::MAX);
+    options.per_source_net_block_size = NetBlockSize {
+        ipv4: bits(config.per_source_net_block_size.ipv4),
+        ipv6: bits(config.per_source_net_block_size.ipv6),
+    };
     options.max_auth_tries = config.max_auth_tries.get() as usize;
     options.client_alive = (!config.client_alive_interval.is_zero()).then_some(ClientAlive {
         interval: config.client_alive_interval,

@@ -1,12 +1,13 @@
 //! The accepting side: what is wanted of it, what runs, and what it has to wait for.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tapline_config::Server;
 use tracing::{error, warn};
 
-use super::accept::AcceptingServer;
+use super::accept::{AcceptingServer, Reserved};
 use super::network::NetworkHandle;
 use super::retry::Retry;
 use super::server::ServerError;
@@ -14,7 +15,7 @@ use super::server::ServerError;
 /// Brings the server to what is wanted of it. Addresses that are not there yet are waited for.
 pub(super) struct Serving {
     network: NetworkHandle,
-    wanted: Option<Server>,
+    wanted: Option<(Server, Arc<Reserved>)>,
     running: Option<AcceptingServer>,
     /// Addresses that cannot be had, as it was said last.
     missing: BTreeSet<String>,
@@ -39,17 +40,20 @@ impl Serving {
     ///
     /// # Errors
     /// Something is wrong that a person has to mend.
-    pub(super) async fn start_alone(&mut self, wanted: Option<Server>) -> Result<(), ServerError> {
-        let Some(server) = &wanted else { return Ok(()) };
-        let (running, missing) = AcceptingServer::start(server, self.network.clone())?;
+    pub(super) async fn start_alone(
+        &mut self,
+        wanted: Option<(Server, Arc<Reserved>)>,
+    ) -> Result<(), ServerError> {
+        let Some((server, reserved)) = &wanted else { return Ok(()) };
+        let (running, missing) = AcceptingServer::start(server, Arc::clone(reserved), self.network.clone())?;
         self.wanted = wanted;
         self.running = Some(running);
         self.say(None, missing.iter().map(ToString::to_string).collect());
         Ok(())
     }
 
-    /// From now on this is wanted. Files that it names are read again though it is the same as before.
-    pub(super) async fn change_to(&mut self, wanted: Option<Server>) {
+    /// From now on this is wanted, with the devices that the configuration names. Files that it names are read again though it is the same as before.
+    pub(super) async fn change_to(&mut self, wanted: Option<(Server, Arc<Reserved>)>) {
         self.wanted = wanted;
         self.pursue(true).await;
     }
@@ -87,19 +91,21 @@ impl Serving {
                     server.stop().await;
                 }
             }
-            (Some(wanted), Some(server)) => {
+            (Some((wanted, reserved)), Some(server)) => {
                 if read_again {
-                    failed = server.reload(wanted).await.err();
+                    failed = server.reload(wanted, Arc::clone(reserved)).await.err();
                 }
                 missing = server.listen(wanted).await;
             }
-            (Some(wanted), None) => match AcceptingServer::start(wanted, self.network.clone()) {
-                Ok((server, not_there)) => {
-                    self.running = Some(server);
-                    missing = not_there;
+            (Some((wanted, reserved)), None) => {
+                match AcceptingServer::start(wanted, Arc::clone(reserved), self.network.clone()) {
+                    Ok((server, not_there)) => {
+                        self.running = Some(server);
+                        missing = not_there;
+                    }
+                    Err(error) => failed = Some(error),
                 }
-                Err(error) => failed = Some(error),
-            },
+            }
         }
         self.say(failed, missing.iter().map(ToString::to_string).collect());
     }

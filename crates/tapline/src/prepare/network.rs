@@ -15,7 +15,12 @@ pub(super) fn conflicts(loaded: &Loaded) -> Vec<Diagnostic> {
         desired.interfaces.extend(device.map(|device| (device, link_device(link))));
     }
     for accept in config.server.iter().flat_map(|server| server.accept.values()) {
-        let device = device(accept.set_name.as_ref(), accept.tunnel_device, Tunnel::Ethernet, &desired);
+        let device = device(
+            accept.set_name.as_ref(),
+            accept.tunnel_device.unwrap_or(Unit::Any),
+            Tunnel::Ethernet,
+            &desired,
+        );
         desired.interfaces.extend(device.map(|device| (device, accepted_device(accept))));
     }
     let mut observed = Observed::default();

@@ -1,6 +1,6 @@
 //! Whether a client may log in: its key or certificate against what the files say at this moment.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use russh_channels::keys::ssh_key::public::KeyData;
 use russh_channels::keys::{Algorithm, HashAlg};
 
-use super::{Options, log::printable};
+use super::{AcceptedKey, Options, log::printable};
 use crate::trust::authorized_keys::{
     AuthorizedKeys, Decision, Diagnostic, Grant, Refusals, Request, TunnelGrant, is_token,
 };
@@ -40,7 +40,7 @@ pub(super) enum Denial {
     /// The key is known and still not let in.
     #[error(transparent)]
     Refused(RefusedLines),
-    #[error("no authorized_keys line and no accepted link has this key")]
+    #[error("no authorized_keys line and no accepted link has this key, with this user")]
     Unknown,
     /// What has not been read could limit the key.
     #[error("{0}")]
@@ -151,6 +151,11 @@ impl Authentication {
         Ok(credential)
     }
 
+    /// The numbers of tunnel devices that lines of the files give to keys.
+    pub(super) fn units(&self, options: &Options) -> BTreeSet<u32> {
+        self.read(options, &mut Vec::new()).keys.units().collect()
+    }
+
     fn decide(&self, options: &Options, files: &Files, login: &Login<'_>) -> Result<Credential, Denial> {
         let Login { offered, user, peer, now } = *login;
         check_user(options, user)?;
@@ -158,8 +163,7 @@ impl Authentication {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
         let is_named = options.permit_users.is_some();
         let request = Request { offered, user, is_named, peer: peer.to_canonical(), now };
-        let accepted = options.accept.iter().find(|accepted| accepted.key.key_data() == offered.key());
-        let accept = accepted.map(|accepted| accepted.name.clone());
+        let accept = accepted(options, offered.key(), user).map(|accepted| accepted.name.clone());
         match files.keys.authorize(&request) {
             Decision::Granted(grant) => return Ok(by_file(&grant, accept)),
             // A line that takes the key back holds for an accepted key as well.
@@ -260,6 +264,14 @@ fn text_or_report(path: &Path, reports: &mut Vec<Report>) -> String {
 fn revoked_keys(options: &Options) -> Result<Option<RevokedKeys>, Denial> {
     let read = options.revoked_keys.as_deref().map(RevokedKeys::read_strictly);
     read.transpose().map_err(|error| Denial::RevokedKeys(error.to_string()))
+}
+
+/// The accepted link of a key: the one for the user, else the one for all.
+fn accepted<'a>(options: &'a Options, key: &KeyData, user: &str) -> Option<&'a AcceptedKey> {
+    let has = |name: Option<&str>| {
+        options.accept.iter().find(|it| it.key.key_data() == key && it.user.as_deref() == name)
+    };
+    has(Some(user)).or_else(|| has(None))
 }
 
 fn check_user(options: &Options, user: &str) -> Result<(), Denial> {

@@ -1,28 +1,60 @@
-//! Which connections are let in before they have authenticated. Pure: the time, the source and the dice come from the
-//! caller.
+//! Which connections are let in, and which of them stay once they have authenticated. Pure: the time, the source and the
+//! dice come from the caller.
+
+mod keys;
+mod penalties;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{MaxStartups, Options, Penalties};
+use ipnet::IpNet;
+
+use self::keys::KeyBudget;
+use self::penalties::PenaltyTable;
+use super::origin::Source;
+use super::{MaxStartups, NetBlockSize, Options, Penalties, SessionId};
+
+pub use self::keys::{Admission, NoRoom};
+
+/// Descriptors of a session: its socket, a second one for what the kernel knows of it, its runtime's epoll (twice), wake-up
+/// and signal pipe, and its device, of which a link of several connections needs one more.
+const DESCRIPTORS_PER_SESSION: usize = 8;
+
+/// Descriptors for everything else: the log, netlink, listeners, files that are read for a log-in.
+const DESCRIPTORS_OF_OTHERS: usize = 64;
+
+/// Connections at a time of which one key may have so many; a link has up to 16 and may come back before they are over.
+const SESSIONS_PER_KEY: usize = 64;
+
+/// Connections that are logging in from where a key has logged in before, besides those of everybody.
+const KNOWN_STARTUPS: usize = 16;
+
+/// Hosts remembered because a key has logged in from there.
+const MAX_KNOWN_HOSTS: usize = 4096;
 
 /// Counts connections and remembers what their sources did.
 #[derive(Debug)]
 pub struct Gate {
     limits: Limits,
     connections: usize,
+    /// Without those that are counted in `known_startups`.
     startups: usize,
+    known_startups: usize,
     startups_of: HashMap<Source, usize>,
+    known: KnownHosts,
     penalties: PenaltyTable,
+    keys: KeyBudget,
 }
 
 /// What a [`Gate`] goes by; see [`Options`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     pub max_startups: MaxStartups,
     pub per_source_max_startups: usize,
     pub per_source_penalties: Option<Penalties>,
+    pub per_source_penalty_exempt_list: Vec<IpNet>,
+    pub per_source_net_block_size: NetBlockSize,
     pub max_connections: usize,
 }
 
@@ -30,8 +62,13 @@ pub struct Limits {
 #[derive(Debug)]
 #[must_use]
 pub struct Ticket {
+    host: Source,
+    /// What it counts for.
     source: Source,
-    authenticated: bool,
+    /// Whether it came in by the reserve of known hosts.
+    is_reserved: bool,
+    /// Once authenticated.
+    key: Option<String>,
 }
 
 /// How a connection behaved until it ended.
@@ -60,70 +97,114 @@ pub enum Refused {
     Connections(usize),
 }
 
+/// What the connections that there may be are for, so that those of one kind never take the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rooms {
+    startups: usize,
+    known_startups: usize,
+    sessions: usize,
+    sessions_per_key: usize,
+}
+
 impl Gate {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             connections: 0,
             startups: 0,
+            known_startups: 0,
             startups_of: HashMap::new(),
+            known: KnownHosts::default(),
             penalties: PenaltyTable::default(),
+            keys: KeyBudget::default(),
         }
     }
 
     /// For connections that come from now on; penalties in force stay.
     pub fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
-        if limits.per_source_penalties.is_none() {
+        if limits.per_source_penalties.is_none()
+            || limits.per_source_net_block_size != self.limits.per_source_net_block_size
+        {
             self.penalties = PenaltyTable::default();
         }
+        self.limits = limits;
     }
 
     /// A connection has come in. `percent` throws a number from 0 to 99.
+    ///
+    /// A host from which a key has logged in is a source by itself, has a reserve of its own, and waits for no penalty that
+    /// its neighbours have earned. Beyond `start` of MaxStartups the dice are thrown for sources that have a connection
+    /// under way, and up to `full` all others are let in.
     ///
     /// # Errors
     /// It is to be closed.
     pub fn arrive(
         &mut self,
         now: Instant,
-        peer: IpAddr,
+        peer: SocketAddr,
         percent: impl FnOnce() -> u8,
     ) -> Result<Ticket, Refused> {
-        let source = Source::of(peer);
+        let rooms = Rooms::of(&self.limits);
+        let host = Source::host(peer);
+        let is_known = self.known.contains(host);
+        let source = if is_known { host } else { host.block(self.limits.per_source_net_block_size) };
         if self.connections >= self.limits.max_connections {
             return Err(Refused::Connections(self.limits.max_connections));
         }
-        if let Some(refused) = self.penalties.in_force(now, source) {
+        if !self.is_exempt(host)
+            && let Some(refused) = self.penalties.in_force(now, source)
+        {
             return Err(refused);
         }
-        if self.limits.max_startups.drops(self.startups, percent) {
-            return Err(Refused::Startups);
-        }
         let of_source = self.startups_of.get(&source).copied().unwrap_or(0);
+        let is_reserved = is_known && self.known_startups < rooms.known_startups;
+        if !is_reserved {
+            let dice = self.limits.max_startups.drops(self.startups, percent);
+            if self.startups >= rooms.startups || (of_source > 0 && dice) {
+                return Err(Refused::Startups);
+            }
+        }
         if of_source >= self.limits.per_source_max_startups {
             return Err(Refused::SourceStartups);
         }
         self.startups_of.insert(source, of_source + 1);
-        self.startups += 1;
+        *self.startups_like(is_reserved) += 1;
         self.connections += 1;
-        Ok(Ticket { source, authenticated: false })
+        Ok(Ticket { host, source, is_reserved, key: None })
     }
 
-    /// The connection has authenticated and no longer counts as starting up.
-    pub fn authenticated(&mut self, ticket: &mut Ticket) {
-        if !std::mem::replace(&mut ticket.authenticated, true) {
-            self.started(ticket.source);
+    /// The connection has authenticated and, unless it is refused, no longer counts as starting up. A session that goes for
+    /// it is to be ended.
+    pub fn authenticated(&mut self, ticket: &mut Ticket, session: SessionId, key: &str) -> Admission {
+        if ticket.key.is_some() {
+            return Admission::Welcome;
+        }
+        self.known.insert(ticket.host);
+        let Rooms { sessions, sessions_per_key, .. } = Rooms::of(&self.limits);
+        let admission = self.keys.enter(key, session, sessions, sessions_per_key);
+        if !matches!(admission, Admission::Refused(_)) {
+            ticket.key = Some(key.to_owned());
+            self.started(ticket.source, ticket.is_reserved);
+        }
+        admission
+    }
+
+    /// A session has a tunnel now, or has none any more.
+    pub fn set_has_tunnel(&mut self, ticket: &Ticket, session: SessionId, has_tunnel: bool) {
+        if let Some(key) = &ticket.key {
+            self.keys.set_has_tunnel(key, session, has_tunnel);
         }
     }
 
     /// The connection is over.
-    pub fn departed(&mut self, now: Instant, ticket: Ticket, conduct: Conduct) {
+    pub fn departed(&mut self, now: Instant, ticket: Ticket, session: SessionId, conduct: Conduct) {
         self.connections = self.connections.saturating_sub(1);
-        if ticket.authenticated {
-            return;
+        if let Some(key) = &ticket.key {
+            return self.keys.leave(key, session);
         }
-        self.started(ticket.source);
-        if let Some(penalties) = &self.limits.per_source_penalties
+        self.started(ticket.source, ticket.is_reserved);
+        if !self.is_exempt(ticket.host)
+            && let Some(penalties) = &self.limits.per_source_penalties
             && let Some((reason, duration)) = penalties.charge(conduct)
         {
             self.penalties.add(now, ticket.source, reason, duration, penalties);
@@ -132,25 +213,54 @@ impl Gate {
 
     /// Connections that have not yet authenticated.
     pub fn startups(&self) -> usize {
-        self.startups
+        self.startups + self.known_startups
     }
 
-    fn started(&mut self, source: Source) {
-        self.startups = self.startups.saturating_sub(1);
+    fn is_exempt(&self, host: Source) -> bool {
+        self.limits.per_source_penalty_exempt_list.iter().any(|net| net.contains(&host.ip()))
+    }
+
+    fn started(&mut self, source: Source, is_reserved: bool) {
+        let startups = self.startups_like(is_reserved);
+        *startups = startups.saturating_sub(1);
         match self.startups_of.get_mut(&source) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(self.startups_of.remove(&source)),
         }
     }
+
+    fn startups_like(&mut self, is_reserved: bool) -> &mut usize {
+        if is_reserved { &mut self.known_startups } else { &mut self.startups }
+    }
 }
 
-impl From<&Options> for Limits {
-    fn from(options: &Options) -> Self {
+impl Limits {
+    /// What `options` say, as far as a process can that may have so many descriptors.
+    pub fn new(options: &Options, descriptors: usize) -> Self {
+        let affordable = descriptors.saturating_sub(DESCRIPTORS_OF_OTHERS) / DESCRIPTORS_PER_SESSION;
         Self {
             max_startups: options.max_startups,
             per_source_max_startups: options.per_source_max_startups,
             per_source_penalties: options.per_source_penalties,
-            max_connections: options.max_connections,
+            per_source_penalty_exempt_list: options.per_source_penalty_exempt_list.clone(),
+            per_source_net_block_size: options.per_source_net_block_size,
+            max_connections: options.max_connections.min(affordable.max(1)),
+        }
+    }
+}
+
+impl Rooms {
+    fn of(limits: &Limits) -> Self {
+        let all = limits.max_connections;
+        let startups = limits.max_startups.full.min((all / 4).max(1));
+        let known_startups = KNOWN_STARTUPS.min(all / 8);
+        let sessions = all.saturating_sub(startups + known_startups).max(1);
+        // A third, so that two that take all they can get leave as much to others.
+        Self {
+            startups,
+            known_startups,
+            sessions,
+            sessions_per_key: SESSIONS_PER_KEY.min((sessions / 3).max(1)),
         }
     }
 }
@@ -170,93 +280,29 @@ impl MaxStartups {
     }
 }
 
-impl Penalties {
-    fn charge(&self, conduct: Conduct) -> Option<(&'static str, Duration)> {
-        match conduct {
-            Conduct::Good => None,
-            Conduct::NoAttempt => Some(("connections without attempting authentication", self.no_auth)),
-            Conduct::AuthFailed => Some(("failed authentication", self.auth_fail)),
-            Conduct::InvalidUser => Some(("attempts for a user who may not log in", self.invalid_user)),
-            Conduct::GraceExceeded => Some(("exceeded LoginGraceTime", self.grace_exceeded)),
-            Conduct::Crash => Some(("caused a crash", self.crash)),
-        }
-    }
-}
-
-/// An IPv4 address, or an IPv6 /64, which is what one host can make addresses in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Source {
-    V4(Ipv4Addr),
-    V6(u64),
-}
-
-impl Source {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => {
-                let [prefix @ .., _, _, _, _, _, _, _, _] = address.octets();
-                Self::V6(u64::from_be_bytes(prefix))
-            }
-        }
-    }
-}
-
+/// Hosts from which keys have logged in, the latest so many.
 #[derive(Debug, Default)]
-struct PenaltyTable {
-    of: HashMap<Source, Penalty>,
-    /// The same, by when they end.
-    by_end: BTreeSet<(Instant, Source)>,
+struct KnownHosts {
+    last: HashMap<Source, u64>,
+    by_age: BTreeSet<(u64, Source)>,
+    count: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Penalty {
-    ends: Instant,
-    in_force: bool,
-    reason: &'static str,
-}
-
-impl PenaltyTable {
-    fn in_force(&mut self, now: Instant, source: Source) -> Option<Refused> {
-        self.expire(now);
-        let penalty = self.of.get(&source).filter(|penalty| penalty.in_force)?;
-        Some(Refused::Penalty { reason: penalty.reason, left: penalty.ends.duration_since(now) })
+impl KnownHosts {
+    fn contains(&self, host: Source) -> bool {
+        self.last.contains_key(&host)
     }
 
-    fn add(
-        &mut self,
-        now: Instant,
-        source: Source,
-        reason: &'static str,
-        duration: Duration,
-        limits: &Penalties,
-    ) {
-        self.expire(now);
-        let former = self.of.remove(&source);
-        if let Some(former) = former {
-            self.by_end.remove(&(former.ends, source));
+    fn insert(&mut self, host: Source) {
+        self.count += 1;
+        if let Some(before) = self.last.insert(host, self.count) {
+            self.by_age.remove(&(before, host));
         }
-        let left = former.map_or(Duration::ZERO, |former| former.ends.duration_since(now));
-        let total = left.saturating_add(duration).min(limits.max);
-        let Some(ends) = now.checked_add(total).filter(|_| limits.max_sources > 0 && !total.is_zero()) else {
-            return;
-        };
-        while self.of.len() >= limits.max_sources
-            && let Some((_, forgotten)) = self.by_end.pop_first()
+        self.by_age.insert((self.count, host));
+        if self.last.len() > MAX_KNOWN_HOSTS
+            && let Some((_, oldest)) = self.by_age.pop_first()
         {
-            self.of.remove(&forgotten);
-        }
-        let in_force = former.is_some_and(|former| former.in_force) || total >= limits.min;
-        self.of.insert(source, Penalty { ends, in_force, reason });
-        self.by_end.insert((ends, source));
-    }
-
-    fn expire(&mut self, now: Instant) {
-        while let Some(&(ends, source)) = self.by_end.first()
-            && ends <= now
-        {
-            self.by_end.pop_first();
-            self.of.remove(&source);
+            self.last.remove(&oldest);
         }
     }
 }

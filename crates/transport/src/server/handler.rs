@@ -1,5 +1,6 @@
 //! What a session does when its client says something: log-in, and requests for channels.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,17 +11,18 @@ use russh_channels::keys::ssh_key::public::KeyData;
 use russh_channels::server::{Auth, Handler, PublicKeyOffer, Response, Session, VerifiedPublicKey};
 use russh_channels::tunnel::{ChannelOpen, OpenAnswer, WithTunnels};
 use russh_channels::{ChannelId, Error};
+use tapline_frame::Mode;
 use tokio::sync::{mpsc, oneshot};
 
 use super::authentication::{self, Credential, Denial, Login};
 use super::gate::Conduct;
-use super::log::printable;
+use super::log::{Subject, printable};
+use super::origin::Source;
 use super::policy::{self, Refusal, Wanted};
-use super::reception::Service;
+use super::reception::{Rules, Service};
 use super::{DeviceRefused, DeviceRequest, OpenedTunnel, Peer, SessionId};
-use crate::tcp::Path;
 use crate::trust::{Offered, type_name};
-use crate::tunnel::{self, Counters, Lease, Tunnels};
+use crate::tunnel::{self, ClosedReason, Counters, Lease, Tunnels};
 
 /// Tunnels that one session may have at a time.
 const MAX_TUNNELS: usize = 16;
@@ -41,13 +43,33 @@ pub(super) struct SessionHandler {
     service: Arc<Service>,
     session: SessionId,
     address: SocketAddr,
+    /// Whom log lines are about: the source, then the key.
+    subject: Subject,
     offers: usize,
-    credential: Option<Credential>,
     /// Once authenticated.
-    peer: Option<Arc<Peer>>,
+    admitted: Option<Arc<Standing>>,
     tunnels: Tunnels,
     open: OpenCount,
     notices: mpsc::UnboundedSender<Notice>,
+}
+
+/// On what a session has been let in, so that it can be judged again.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) peer: Arc<Peer>,
+    credential: Credential,
+    proof: Proof,
+    /// As the client wrote it.
+    user: String,
+    /// By which it was judged.
+    pub(super) rules: Arc<Rules>,
+}
+
+/// Of what the client has the private key.
+#[derive(Debug)]
+enum Proof {
+    Key(Box<KeyData>),
+    Certificate(Box<Certificate>),
 }
 
 /// What a session's thread has to know of what the handler saw.
@@ -58,56 +80,102 @@ pub(super) enum Notice {
         conduct: Conduct,
         user: String,
     },
-    Authenticated(Arc<Peer>),
+    Authenticated(Arc<Standing>),
     Opened(OpenedTunnel),
 }
 
 /// How many tunnels the session has; whoever hears of a tunnel's end takes one away.
 pub(super) type OpenCount = Arc<AtomicUsize>;
 
+impl Standing {
+    /// Why the session may not go on by these rules, in words for its client. `tunnels` are those it has.
+    pub(super) fn judge(
+        &self,
+        service: &Service,
+        rules: &Rules,
+        mut tunnels: impl Iterator<Item = Mode>,
+    ) -> Option<String> {
+        let offered = match &self.proof {
+            Proof::Key(key) => Offered::Key(key),
+            Proof::Certificate(certificate) => Offered::from(&**certificate),
+        };
+        let login = Login { offered, user: &self.user, peer: self.peer.address.ip(), now: SystemTime::now() };
+        match service.authentication.authorize(&rules.options, &login) {
+            Err(denial) => {
+                tracing::info!(peer = self.peer.name, "its session ends: {denial}");
+                Some("this key may no longer log in".to_owned())
+            }
+            Ok(now) if now.accept != self.credential.accept => {
+                Some("this key is no longer that of the same accepted link".to_owned())
+            }
+            Ok(now) if now.tunnel != self.credential.tunnel => {
+                Some("the key's tunnel option is another now".to_owned())
+            }
+            Ok(_) if tunnels.any(|mode| !rules.options.permit_tunnel.permits(mode)) => {
+                Some("permit-tunnel no longer permits the tunnel".to_owned())
+            }
+            Ok(_) => None,
+        }
+    }
+}
+
+impl Proof {
+    fn of(offered: Offered<'_>) -> Self {
+        match offered {
+            Offered::Key(key) => Self::Key(Box::new(key.clone())),
+            Offered::Certificate(certificate) => Self::Certificate(Box::new(certificate.clone())),
+        }
+    }
+}
+
 impl SessionHandler {
-    /// Tunnels that end are told to `ends`.
     pub(super) fn new(
         service: Arc<Service>,
         session: SessionId,
         address: SocketAddr,
-        path: Path,
+        tunnels: Tunnels,
         open: OpenCount,
         notices: mpsc::UnboundedSender<Notice>,
-        ends: mpsc::UnboundedSender<tunnel::Event>,
     ) -> Self {
-        let (tunnels, _) = Tunnels::new(path, &service.options.tuning, ends);
-        Self { service, session, address, offers: 0, credential: None, peer: None, tunnels, open, notices }
+        let subject = service.about(address);
+        Self { service, session, address, subject, offers: 0, admitted: None, tunnels, open, notices }
     }
 
     fn log_in(&mut self, user: &str, offered: Offered<'_>) -> Auth {
-        let known = self.service.authentication.authorize(&self.service.options, &self.login(user, offered));
+        let rules = self.service.rules();
+        let known = self.service.authentication.authorize(&rules.options, &self.login(user, offered));
         match known {
             Ok(credential) => {
                 let certificate = match offered {
                     Offered::Key(_) => String::new(),
                     Offered::Certificate(certificate) => describe(certificate),
                 };
-                tracing::info!(
+                self.subject = Subject::Key(credential.fingerprint.clone());
+                self.info(format_args!(
                     "Accepted publickey for {} from {} port {} ssh2: {}{certificate}",
                     printable(user),
-                    self.address.ip(),
+                    Source::host(self.address),
                     self.address.port(),
                     describe_key(offered.key()),
-                );
-                self.peer = Some(Arc::new(Peer {
+                ));
+                let peer = Arc::new(Peer {
                     session: self.session,
                     name: credential.name.clone(),
                     user: printable(user),
                     address: self.address,
                     fingerprint: credential.fingerprint.clone(),
                     accept: credential.accept.clone(),
-                }));
-                self.credential = Some(credential);
+                });
+                let (proof, user) = (Proof::of(offered), user.to_owned());
+                self.admitted = Some(Arc::new(Standing { peer, credential, proof, user, rules }));
                 Auth::Accept
             }
             Err(denial) => self.deny(user, offered.key(), &denial),
         }
+    }
+
+    fn info(&self, line: fmt::Arguments<'_>) {
+        self.service.log.info(&self.subject, line);
     }
 
     fn login<'a>(&self, user: &'a str, offered: Offered<'a>) -> Login<'a> {
@@ -117,9 +185,9 @@ impl SessionHandler {
     /// A method that is not offered.
     fn deny_method(&self, method: &str, user: &str) -> Auth {
         let user = printable(user);
-        self.service.strangers.info(format_args!(
+        self.info(format_args!(
             "Failed {method} for {user} from {} port {} ssh2: only publickey is served",
-            self.address.ip(),
+            Source::host(self.address),
             self.address.port(),
         ));
         let _ = self.notices.send(Notice::Attempt { conduct: Conduct::AuthFailed, user });
@@ -132,9 +200,9 @@ impl SessionHandler {
             _ => ("", Conduct::AuthFailed),
         };
         let user = printable(user);
-        self.service.strangers.info(format_args!(
+        self.info(format_args!(
             "Failed publickey for {who}{user} from {} port {} ssh2: {}: {denial}",
-            self.address.ip(),
+            Source::host(self.address),
             self.address.port(),
             describe_key(key),
         ));
@@ -143,20 +211,23 @@ impl SessionHandler {
     }
 
     async fn open_tunnel(&mut self, open: &ChannelOpen<'_>) -> Result<OpenAnswer, Refusal> {
-        let (Some(peer), Some(credential)) = (self.peer.clone(), &self.credential) else {
-            return Err(Refusal::NotAuthenticated);
-        };
+        let Some(standing) = self.admitted.clone() else { return Err(Refusal::NotAuthenticated) };
+        let peer = &standing.peer;
         let wanted = policy::parse(open.kind, open.payload)?;
-        let unit = policy::decide(self.service.options.permit_tunnel, credential.tunnel, &wanted)?;
+        let rules = self.service.rules();
+        let (unit, unit_is_named) =
+            policy::decide(rules.options.permit_tunnel, standing.credential.tunnel, &wanted)?;
         if self.open.load(Ordering::Relaxed) >= MAX_TUNNELS {
             return Err(Refusal::TooMany(MAX_TUNNELS));
         }
         let counters = Arc::new(Counters::default());
         let (reply, answer) = oneshot::channel();
         let request = DeviceRequest {
-            peer: Arc::clone(&peer),
+            peer: Arc::clone(peer),
             mode: wanted.mode,
             unit,
+            unit_is_named,
+            named_units: self.service.authentication.units(&rules.options),
             dialect: wanted.dialect,
             mtu: wanted.mtu,
             bundle: wanted.bundle,
@@ -166,7 +237,7 @@ impl SessionHandler {
         let device = provide(&self.service.requests, &wanted, request, answer).await?;
         self.open.fetch_add(1, Ordering::Relaxed);
         let opened = OpenedTunnel {
-            peer,
+            peer: Arc::clone(peer),
             channel: open.channel,
             device: device.name().to_owned(),
             mode: wanted.mode,
@@ -200,7 +271,7 @@ impl Handler for SessionHandler {
         let key = offer.public_key.key_data();
         let login = self.login(user, offer.certificate.map_or(Offered::Key(key), Offered::Certificate));
         let verdict = authentication::check_algorithm(offer.algorithm)
-            .and_then(|()| self.service.authentication.authorize(&self.service.options, &login));
+            .and_then(|()| self.service.authentication.authorize(&self.service.rules().options, &login));
         Ok(match verdict {
             Ok(_) => Auth::Accept,
             Err(denial) => self.deny(user, key, &denial),
@@ -233,14 +304,14 @@ impl Handler for SessionHandler {
     }
 
     async fn auth_succeeded(&mut self, _session: &mut Session) -> Result<(), Self::Error> {
-        if let Some(peer) = &self.peer {
-            let _ = self.notices.send(Notice::Authenticated(Arc::clone(peer)));
+        if let Some(standing) = &self.admitted {
+            let _ = self.notices.send(Notice::Authenticated(Arc::clone(standing)));
         }
         Ok(())
     }
 
     async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
-        self.tunnels.closed(channel);
+        self.tunnels.ended(channel, ClosedReason::Eof);
         // Half a tunnel is of no use.
         session.close(channel)
     }
@@ -262,10 +333,10 @@ impl WithTunnels for SessionHandler {
         match self.open_tunnel(open).await {
             Ok(accepted) => accepted,
             Err(refusal) => {
-                let name = self.peer.as_ref().map_or("", |peer| peer.name.as_str());
-                self.service.strangers.info(format_args!(
+                let name = self.admitted.as_ref().map_or("", |standing| standing.peer.name.as_str());
+                self.info(format_args!(
                     "refused a channel to {name} from {} port {}: {refusal}",
-                    self.address.ip(),
+                    Source::host(self.address),
                     self.address.port(),
                 ));
                 refusal.answer()

@@ -14,14 +14,17 @@ mod host_key;
 mod listener;
 mod log;
 mod options;
+mod origin;
 mod policy;
 mod reception;
 mod socket;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh_channels::ChannelId;
 use tapline_device::Unit;
@@ -33,8 +36,12 @@ use crate::tunnel::{ClosedReason, Counters, Dialect, Lease};
 
 pub use host_key::{HostKeyError, create_host_key, load_host_certificate, load_host_key};
 pub use listener::{BindError, Listener};
-pub use options::{AcceptedKey, ClientAlive, MaxStartups, Options, Penalties, PermitTunnel, RekeyLimit};
-pub use reception::{ListenAddresses, ServeError, ServerHandle, serve};
+pub use log::{LogBudget, Subject};
+pub use options::{
+    AcceptedKey, ClientAlive, MaxStartups, NetBlockSize, Options, Penalties, PermitTunnel, RekeyLimit,
+};
+pub use origin::Source;
+pub use reception::{ListenAddresses, ServeError, ServerHandle, Sessions, serve};
 
 /// One SSH connection of a server, for as long as the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,13 +66,18 @@ pub struct Peer {
 /// A peer may have a tunnel and asks for its device.
 ///
 /// The device is ready for use when the answer comes: bridge, addresses and routes are the program's work. The peer
-/// waits meanwhile, and after ten seconds the tunnel is refused; a lease that comes later goes home at once.
+/// waits meanwhile, and after ten seconds, or when its session ends, nobody waits for `reply` any more; a lease that comes
+/// later goes home at once.
 #[derive(Debug)]
 pub struct DeviceRequest {
     pub peer: Arc<Peer>,
     pub mode: Mode,
     /// Which tun or tap the peer gets, by its own wish and its key's.
     pub unit: Unit,
+    /// Whether the key's line of authorized_keys names `unit`. Otherwise the number is the peer's wish alone.
+    pub unit_is_named: bool,
+    /// The numbers that lines of authorized_keys name, for whatever key.
+    pub named_units: BTreeSet<u32>,
     pub dialect: Dialect,
     /// The MTU of the peer's device in bytes, without the Ethernet header, if it says so.
     pub mtu: Option<u32>,
@@ -137,6 +149,9 @@ pub enum SessionEnd {
     Unresponsive,
     #[error("no authentication within the login grace time")]
     GraceExceeded,
+    /// It has authenticated, and had no tunnel for too long.
+    #[error("it had no tunnel for {0:?}{1}")]
+    NoTunnel(Duration, LastTunnel),
     #[error(transparent)]
     Ssh(russh_channels::Error),
     #[error("the connection cannot be served: {0}")]
@@ -144,6 +159,19 @@ pub enum SessionEnd {
     /// The session's task panicked. A bug of ours.
     #[error("the session ended by an internal fault; please report it with the log")]
     Crash,
+}
+
+/// Why a session has no tunnel any more, if it had one.
+#[derive(Debug, Default)]
+pub struct LastTunnel(Option<String>);
+
+impl fmt::Display for LastTunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(why) => write!(f, "; of the last one: {why}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl fmt::Display for SessionId {

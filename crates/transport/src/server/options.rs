@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use russh_channels::keys::{Certificate, PrivateKey, PublicKey};
 use tapline_frame::Mode;
 
@@ -35,13 +36,18 @@ pub struct Options {
     /// How long a client may take to authenticate; zero is for ever.
     pub login_grace_time: Duration,
     pub max_startups: MaxStartups,
-    /// Unauthenticated connections from one source (an IPv4 address, an IPv6 /64) at a time.
+    /// Unauthenticated connections from one source at a time.
     pub per_source_max_startups: usize,
     /// `None` switches penalties off.
     pub per_source_penalties: Option<Penalties>,
+    /// Who gets none.
+    pub per_source_penalty_exempt_list: Vec<IpNet>,
+    /// What one source is.
+    pub per_source_net_block_size: NetBlockSize,
     /// Rejected attempts to authenticate before the connection ends.
     pub max_auth_tries: usize,
-    /// Connections at a time, authenticated ones included; each has a thread.
+    /// Connections at a time, authenticated ones included; each has a thread. Fewer where the process may not have the
+    /// descriptors for so many.
     pub max_connections: usize,
     pub client_alive: Option<ClientAlive>,
     pub rekey: RekeyLimit,
@@ -53,6 +59,15 @@ pub struct Options {
 pub struct AcceptedKey {
     pub name: String,
     pub key: PublicKey,
+    /// The user name that has to go with the key; `None` takes those that no other entry with this key has.
+    pub user: Option<String>,
+}
+
+/// `PerSourceNetBlockSize`: addresses that are the same in so many leading bits are one source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetBlockSize {
+    pub ipv4: u8,
+    pub ipv6: u8,
 }
 
 /// `PermitTunnel`.
@@ -126,6 +141,8 @@ impl Options {
             max_startups: MaxStartups::default(),
             per_source_max_startups: 10,
             per_source_penalties: Some(Penalties::default()),
+            per_source_penalty_exempt_list: Vec::new(),
+            per_source_net_block_size: NetBlockSize::default(),
             max_auth_tries: 6,
             max_connections: 1024,
             client_alive: None,
@@ -143,6 +160,13 @@ impl PermitTunnel {
             Self::Ethernet => mode == Mode::Ethernet,
             Self::Yes => true,
         }
+    }
+}
+
+impl Default for NetBlockSize {
+    /// One host can make addresses in the whole of an IPv6 /64.
+    fn default() -> Self {
+        Self { ipv4: 32, ipv6: 64 }
     }
 }
 

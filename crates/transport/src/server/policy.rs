@@ -78,8 +78,12 @@ pub(super) fn parse(kind: Option<&str>, payload: &[u8]) -> Result<Wanted, Refusa
     }
 }
 
-/// The device that the tunnel gets.
-pub(super) fn decide(permit: PermitTunnel, grant: TunnelGrant, wanted: &Wanted) -> Result<Unit, Refusal> {
+/// The device that the tunnel gets, and whether it is the key's own line of authorized_keys that names it.
+pub(super) fn decide(
+    permit: PermitTunnel,
+    grant: TunnelGrant,
+    wanted: &Wanted,
+) -> Result<(Unit, bool), Refusal> {
     let dialect = wanted.dialect;
     if !permit.permits(wanted.mode) {
         return Err(Refusal::NotPermitted(dialect));
@@ -87,7 +91,8 @@ pub(super) fn decide(permit: PermitTunnel, grant: TunnelGrant, wanted: &Wanted) 
     if grant == TunnelGrant::No {
         return Err(Refusal::Restricted(dialect));
     }
-    grant.unit(wanted.unit).map_err(|_| Refusal::OtherDevice(dialect))
+    let unit = grant.unit(wanted.unit).map_err(|_| Refusal::OtherDevice(dialect))?;
+    Ok((unit, matches!(grant, TunnelGrant::Forced(Unit::Number(_)))))
 }
 
 impl Refusal {
@@ -106,8 +111,9 @@ impl Refusal {
             Self::Stock(_) => stock_failure(NO_DEVICE),
             Self::Native(error) => refuse(CONNECT_FAILED, error.to_string(), None),
             Self::NotPermitted(Dialect::Stock) | Self::Restricted(Dialect::Stock) => stock_failure(REJECTED),
-            Self::OtherDevice(Dialect::Stock) | Self::NoDevice { dialect: Dialect::Stock, .. } => {
-                stock_failure(NO_DEVICE)
+            Self::OtherDevice(Dialect::Stock) => stock_failure(NO_DEVICE),
+            Self::NoDevice { dialect: Dialect::Stock, reason } => {
+                stock_failure(&format!("{NO_DEVICE} {reason}"))
             }
             Self::NotPermitted(Dialect::Native)
             | Self::Restricted(Dialect::Native)

@@ -4,23 +4,26 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::mem;
-use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit};
 use russh_channels::keys::Certificate;
 use russh_channels::server::Config;
 use tokio::net::{TcpListener, TcpStream as AsyncStream};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use super::authentication::Authentication;
 use super::connection::{Connection, Order, Report};
-use super::gate::{Conduct, Gate, Limits, Refused, Ticket};
+use super::gate::{Admission, Conduct, Gate, Limits, Refused, Ticket};
 use super::listener::{BindError, Listening, overlap};
-use super::log::Limiter;
+use super::log::{self, LogBudget, Subject};
+use super::origin::Source;
 use super::{DeviceRequest, Event, Listener, Options, SessionId, algorithms};
 
 /// How long sessions may take to end politely.
@@ -29,33 +32,44 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(4);
 /// And how long their threads have once they were cut off.
 const ABORT_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Lines that strangers can cause in the log, and in which time.
-const STRANGERS_LINES: u32 = 30;
-const STRANGERS_PERIOD: Duration = Duration::from_secs(10);
+/// POSIX's own minimum is less; Linux gives this.
+const LEAST_DESCRIPTORS: u64 = 1024;
 
-/// What all connections of one configuration share.
+/// What all connections share.
 #[derive(Debug)]
 pub(super) struct Service {
-    pub(super) options: Options,
-    pub(super) config: Arc<Config>,
-    pub(super) authentication: Arc<Authentication>,
+    rules: RwLock<Arc<Rules>>,
+    pub(super) authentication: Authentication,
     pub(super) requests: mpsc::Sender<DeviceRequest>,
     pub(super) events: mpsc::UnboundedSender<Event>,
-    /// For log lines that need no key to be caused.
-    pub(super) strangers: Arc<Limiter>,
+    pub(super) log: Arc<LogBudget>,
+}
+
+/// The options that are in force, and what follows from them.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) options: Options,
+    pub(super) config: Arc<Config>,
 }
 
 /// A running server. Dropping it ends the server as [`ServerHandle::shutdown`] does, without waiting for it.
 #[derive(Debug)]
 pub struct ServerHandle {
-    commands: mpsc::UnboundedSender<Command>,
+    sessions: Sessions,
     addresses: Vec<SocketAddr>,
+    log: Arc<LogBudget>,
     thread: JoinHandle<()>,
 }
 
 /// Changes the addresses that a running server listens on. It does not keep the server running.
 #[derive(Debug, Clone)]
 pub struct ListenAddresses {
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+/// Reaches the sessions of a server; those that are over are no error.
+#[derive(Debug, Clone)]
+pub struct Sessions {
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -72,7 +86,7 @@ pub enum ServeError {
 
 #[derive(Debug)]
 enum Command {
-    Disconnect(SessionId, String),
+    Order(SessionId, Order),
     Reload(Box<Options>),
     Listen(Vec<SocketAddr>, oneshot::Sender<Vec<BindError>>),
     Shutdown(oneshot::Sender<()>),
@@ -91,16 +105,16 @@ pub fn serve(
     events: mpsc::UnboundedSender<Event>,
 ) -> Result<ServerHandle, ServeError> {
     check(&options)?;
-    let authentication = Arc::new(Authentication::default());
+    let authentication = Authentication::default();
     authentication.inspect(&options);
-    let gate = Gate::new(Limits::from(&options));
+    let gate = Gate::new(Limits::new(&options, descriptors()));
+    let log = Arc::new(LogBudget::default());
     let service = Arc::new(Service {
-        config: Arc::new(algorithms::config(&options)),
-        options,
+        rules: RwLock::new(Arc::new(Rules::of(options))),
         authentication,
         requests,
         events,
-        strangers: Arc::new(Limiter::new(STRANGERS_LINES, STRANGERS_PERIOD)),
+        log: Arc::clone(&log),
     });
     let addresses = listener.local_addresses();
     let (commands_sender, commands) = mpsc::unbounded_channel();
@@ -112,7 +126,7 @@ pub fn serve(
         .name("ssh-listen".to_owned())
         .spawn(move || runtime.block_on(reception.run(listener, commands, reports)))
         .map_err(ServeError::Thread)?;
-    Ok(ServerHandle { commands: commands_sender, addresses, thread })
+    Ok(ServerHandle { sessions: Sessions { commands: commands_sender }, addresses, log, thread })
 }
 
 impl ServerHandle {
@@ -121,24 +135,34 @@ impl ServerHandle {
         &self.addresses
     }
 
-    /// Ends a session with a message to its client. One that is over already is no error.
-    pub fn disconnect(&self, session: SessionId, reason: &str) {
-        let _ = self.commands.send(Command::Disconnect(session, reason.to_owned()));
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
-    /// Other options for connections that come from now on; those there are keep theirs. The addresses stay.
+    /// What may be logged about sources and keys, which the server and the program have in common.
+    pub fn log_budget(&self) -> &Arc<LogBudget> {
+        &self.log
+    }
+
+    /// Ends a session with a message to its client. One that is over already is no error.
+    pub fn disconnect(&self, session: SessionId, reason: &str) {
+        self.sessions.disconnect(session, reason);
+    }
+
+    /// Other options. Connections that are there are judged by them, as if they logged in now; those that may go on keep
+    /// what was agreed when they began. The addresses stay.
     ///
     /// # Errors
     /// The options make no server; the former stay in force.
     pub fn reload(&self, options: Options) -> Result<(), ServeError> {
         check(&options)?;
-        let _ = self.commands.send(Command::Reload(Box::new(options)));
+        let _ = self.sessions.commands.send(Command::Reload(Box::new(options)));
         Ok(())
     }
 
     /// What changes the addresses that are listened on.
     pub fn listen_addresses(&self) -> ListenAddresses {
-        ListenAddresses { commands: self.commands.clone() }
+        ListenAddresses { commands: self.sessions.commands.clone() }
     }
 
     /// Accepts nothing more, ends every session with a message to its client, and waits until they are over and their
@@ -146,7 +170,7 @@ impl ServerHandle {
     /// for.
     pub async fn shutdown(self) {
         let (done, is_done) = oneshot::channel();
-        if self.commands.send(Command::Shutdown(done)).is_ok() {
+        if self.sessions.commands.send(Command::Shutdown(done)).is_ok() {
             let _ = is_done.await;
         }
         // It has nothing left to do but to return.
@@ -164,6 +188,47 @@ impl ListenAddresses {
         let _ = self.commands.send(Command::Listen(addresses, reply));
         // A server that has ended listens on nothing, and says so elsewhere.
         answer.await.unwrap_or_default()
+    }
+}
+
+impl Sessions {
+    /// Ends a session with a message to its client.
+    pub fn disconnect(&self, session: SessionId, reason: &str) {
+        self.order(session, Order::Disconnect(reason.to_owned()));
+    }
+
+    /// Ends a session at once, and takes back its devices.
+    pub fn cut_off(&self, session: SessionId, reason: &str) {
+        self.order(session, Order::CutOff(reason.to_owned()));
+    }
+
+    /// Asks a session that has a tunnel for a sign of life of its client, and waits about a second for it. Cancel safe.
+    pub async fn is_alive(&self, session: SessionId) -> bool {
+        let (answer, answered) = oneshot::channel();
+        self.order(session, Order::Ask(answer));
+        // A session that is over answers nothing.
+        answered.await.unwrap_or(false)
+    }
+
+    fn order(&self, session: SessionId, order: Order) {
+        let _ = self.commands.send(Command::Order(session, order));
+    }
+}
+
+impl Service {
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whom log lines about a connection concern until its key is known.
+    pub(super) fn about(&self, address: SocketAddr) -> Subject {
+        Subject::Source(Source::host(address).block(self.rules().options.per_source_net_block_size))
+    }
+}
+
+impl Rules {
+    fn of(options: Options) -> Self {
+        Self { config: Arc::new(algorithms::config(&options)), options }
     }
 }
 
@@ -207,11 +272,13 @@ impl Reception {
         let mut sockets = Vec::new();
         sockets.extend(listener.sockets.into_iter().filter_map(Socket::open));
         let mut turn = 0;
+        let mut sums = tokio::time::interval(log::PERIOD / 2);
+        sums.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let done = loop {
             tokio::select! {
                 report = reports.recv() => if let Some(report) = report { self.hear(report) },
                 command = commands.recv() => match command {
-                    Some(Command::Disconnect(session, reason)) => self.order(session, Order::Disconnect(reason)),
+                    Some(Command::Order(session, order)) => self.order(session, order),
                     Some(Command::Reload(options)) => self.reload(*options),
                     Some(Command::Listen(addresses, reply)) => {
                         let _ = reply.send(change_to(&mut sockets, &addresses));
@@ -219,10 +286,14 @@ impl Reception {
                     Some(Command::Shutdown(done)) => break Some(done),
                     None => break None,
                 },
+                _ = sums.tick() => self.service.log.sum_up(),
                 accepted = accept(&sockets, &mut turn) => match accepted {
                     Ok((stream, address)) => self.admit(stream, address),
                     Err(error) => {
-                        self.service.strangers.info(format_args!("cannot accept a connection: {error}"));
+                        self.service.log.info(
+                            &Subject::Others,
+                            format_args!("cannot accept a connection: {error}; raise the limit of open files"),
+                        );
                         // Most likely out of descriptors; the connection stays in the queue and would spin the loop.
                         tokio::time::sleep(Duration::from_millis(100)).await;
                     }
@@ -231,13 +302,14 @@ impl Reception {
         };
         drop(sockets);
         self.shut_down(&mut reports).await;
+        self.service.log.close();
         if let Some(done) = done {
             let _ = done.send(());
         }
     }
 
     fn admit(&mut self, stream: AsyncStream, address: SocketAddr) {
-        let ticket = match self.gate.arrive(Instant::now(), address.ip(), percent) {
+        let ticket = match self.gate.arrive(Instant::now(), address, percent) {
             Ok(ticket) => ticket,
             Err(refused) => {
                 // As OpenSSH says it. The socket's buffer is empty, so this does not wait.
@@ -245,11 +317,12 @@ impl Reception {
                     Refused::Penalty { .. } => b"Not allowed at this time\r\n".as_slice(),
                     _ => b"Exceeded MaxStartups\r\n",
                 });
-                self.service.strangers.info(format_args!(
+                let line = format_args!(
                     "drop connection from {} port {}: {refused}",
-                    address.ip(),
+                    Source::host(address),
                     address.port()
-                ));
+                );
+                self.service.log.info(&self.service.about(address), line);
                 return;
             }
         };
@@ -259,7 +332,7 @@ impl Reception {
             }
             Err(error) => {
                 tracing::error!(%address, %error, "cannot serve a connection; see the limits on processes and memory");
-                self.gate.departed(Instant::now(), ticket, Conduct::Good);
+                self.gate.departed(Instant::now(), ticket, self.last, Conduct::Good);
             }
         }
     }
@@ -275,7 +348,7 @@ impl Reception {
             service: Arc::clone(&self.service),
             session: self.last,
             stream,
-            address: SocketAddr::new(address.ip().to_canonical(), address.port()),
+            address: canonical(address),
             orders: received,
             reports: self.reports.clone(),
         };
@@ -285,14 +358,23 @@ impl Reception {
 
     fn hear(&mut self, report: Report) {
         match report {
-            Report::Authenticated(session) => {
-                if let Some(entry) = self.connections.get_mut(&session) {
-                    self.gate.authenticated(&mut entry.ticket);
+            Report::Authenticated(session, key) => {
+                let Some(entry) = self.connections.get_mut(&session) else { return };
+                let (ends, reason) = match self.gate.authenticated(&mut entry.ticket, session, &key) {
+                    Admission::Welcome => return,
+                    Admission::Instead(other) => (other, "its place is needed for others".to_owned()),
+                    Admission::Refused(no_room) => (session, no_room.to_string()),
+                };
+                self.order(ends, Order::MakeRoom(reason));
+            }
+            Report::HasTunnel(session, has_tunnel) => {
+                if let Some(entry) = self.connections.get(&session) {
+                    self.gate.set_has_tunnel(&entry.ticket, session, has_tunnel);
                 }
             }
             Report::Departed(session, conduct) => {
                 if let Some(entry) = self.connections.remove(&session) {
-                    self.gate.departed(Instant::now(), entry.ticket, conduct);
+                    self.gate.departed(Instant::now(), entry.ticket, session, conduct);
                     // The report was the last thing the thread did.
                     let _ = entry.thread.join();
                 }
@@ -307,25 +389,20 @@ impl Reception {
     }
 
     fn reload(&mut self, options: Options) {
-        self.gate.set_limits(Limits::from(&options));
+        self.gate.set_limits(Limits::new(&options, descriptors()));
         self.service.authentication.inspect(&options);
-        self.service = Arc::new(Service {
-            config: Arc::new(algorithms::config(&options)),
-            options,
-            authentication: Arc::clone(&self.service.authentication),
-            requests: self.service.requests.clone(),
-            events: self.service.events.clone(),
-            strangers: Arc::clone(&self.service.strangers),
-        });
+        *self.service.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Rules::of(options));
+        for &session in self.connections.keys() {
+            self.order(session, Order::Judge);
+        }
     }
 
     async fn shut_down(&mut self, reports: &mut mpsc::UnboundedReceiver<Report>) {
-        for (order, deadline) in [
-            (Order::Disconnect("the server is shutting down".to_owned()), SHUTDOWN_DEADLINE),
-            (Order::Abort, ABORT_DEADLINE),
-        ] {
+        let steps: [(fn(String) -> Order, Duration); 2] =
+            [(Order::Disconnect, SHUTDOWN_DEADLINE), (Order::CutOff, ABORT_DEADLINE)];
+        for (order, deadline) in steps {
             for &session in self.connections.keys() {
-                self.order(session, order.clone());
+                self.order(session, order("the server is shutting down".to_owned()));
             }
             let all_gone = async {
                 while !self.connections.is_empty()
@@ -411,6 +488,20 @@ fn take_over(sockets: &mut Vec<Socket>, wanted: &[SocketAddr], address: SocketAd
     let back = before.into_iter().filter_map(|asked| Listening::on(asked).ok());
     sockets.extend(back.filter_map(Socket::open));
     Err(())
+}
+
+/// An IPv4 address that comes by an IPv6 socket is one of IPv4.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
+
+/// How many files this process may have open.
+fn descriptors() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(LEAST_DESCRIPTORS, |(soft, _)| soft);
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
 /// The next connection of any socket; each call begins with another, so that none waits for good behind a busy one.

@@ -2,6 +2,7 @@ use std::io::{self, IoSlice};
 use std::net::TcpStream as StdStream;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,15 +16,30 @@ use crate::tcp;
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
-    closing: Arc<Notify>,
+    signs: Signs,
+}
+
+/// What others can see of a [`Socket`] that the session has.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Signs {
+    /// The session has begun to shut it down.
+    pub(super) closing: Arc<Notify>,
+    reads: Arc<AtomicU64>,
+}
+
+impl Signs {
+    /// How often something has come from the client.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
 }
 
 impl Socket {
     /// Must be called within the runtime that is to serve it.
-    pub(super) fn new(stream: StdStream) -> io::Result<(Self, Arc<Notify>)> {
+    pub(super) fn new(stream: StdStream) -> io::Result<(Self, Signs)> {
         tcp::tune(&stream)?;
-        let closing = Arc::new(Notify::new());
-        Ok((Self { stream: TcpStream::from_std(stream)?, closing: Arc::clone(&closing) }, closing))
+        let signs = Signs::default();
+        Ok((Self { stream: TcpStream::from_std(stream)?, signs: signs.clone() }, signs))
     }
 }
 
@@ -33,7 +49,12 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        tcp::poll_read(&self.stream, cx, buffer)
+        let before = buffer.filled().len();
+        let read = tcp::poll_read(&self.stream, cx, buffer);
+        if buffer.filled().len() > before {
+            self.signs.reads.fetch_add(1, Ordering::Relaxed);
+        }
+        read
     }
 }
 
@@ -60,7 +81,7 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.closing.notify_one();
+        this.signs.closing.notify_one();
         Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use ssh_key::{PublicKey, public::KeyData};
+use tapline_device::Unit;
 use thiserror::Error;
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
@@ -119,6 +120,14 @@ impl AuthorizedKeys {
     /// The lines that authorize, in order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The numbers of tunnel devices that `tunnel=` of any line gives.
+    pub fn units(&self) -> impl Iterator<Item = u32> {
+        self.entries.iter().filter_map(|entry| match entry.options.tunnel {
+            Some(Unit::Number(unit)) => Some(unit),
+            _ => None,
+        })
     }
 
     /// The lines that are refused, in order. To be logged when the files are read: somebody is locked out.

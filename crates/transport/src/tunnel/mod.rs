@@ -50,6 +50,8 @@ pub struct Tunnels {
     to_open: VecDeque<Opening>,
     /// Channels to close on the next turn, because their port failed.
     to_close: Vec<ChannelId>,
+    /// Whether the peer is to be asked for a sign of life on the next turn.
+    to_ask: bool,
     /// The last SSH_MSG_DEBUG: OpenSSH says there why it refuses a tunnel.
     last_debug: Option<String>,
 }
@@ -76,9 +78,14 @@ pub enum ClosedReason {
         "the peer closed the tunnel; a ChannelTimeout in its sshd_config does so, or somebody who took its device away"
     )]
     Peer,
+<<<<<<< HEAD
     /// One direction alone, and for good: OpenSSH does so after a packet that it takes for the end of its device.
     #[error(
         "the peer's end of the tunnel has ended (EOF); OpenSSH does so when its device is gone, or gave it a packet with nothing after the header"
+=======
+    #[error(
+        "the peer ended its direction of the tunnel (EOF), as OpenSSH does when its device is gone or gave it a packet that it cannot carry"
+>>>>>>> cd263a9 (Accepting side: a task for each peer, units that are given, sessions that are judged again, budgets per key and source)
     )]
     Eof,
     #[error(transparent)]
@@ -88,6 +95,7 @@ pub enum ClosedReason {
 #[derive(Debug)]
 enum Command {
     Open(Opening),
+    Ask,
 }
 
 impl Tunnels {
@@ -102,6 +110,7 @@ impl Tunnels {
             events,
             to_open: VecDeque::new(),
             to_close: Vec::new(),
+            to_ask: false,
             last_debug: None,
         };
         (tunnels, TunnelHandle { commands: sender })
@@ -169,8 +178,13 @@ impl Tunnels {
 
     /// The peer closed a channel, or sent its end-of-file.
     pub fn closed(&mut self, channel: ChannelId) {
+        self.ended(channel, ClosedReason::Peer);
+    }
+
+    /// A channel is of no use any more, for this reason.
+    pub(crate) fn ended(&mut self, channel: ChannelId, reason: ClosedReason) {
         if self.unplug(channel) {
-            let _ = self.events.send(Event::Closed { channel, reason: ClosedReason::Peer });
+            let _ = self.events.send(Event::Closed { channel, reason });
         }
     }
 
@@ -241,6 +255,7 @@ impl russh_channels::tunnel::Tunnels for Tunnels {
         while let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
             match command {
                 Command::Open(opening) => self.to_open.push_back(opening),
+                Command::Ask => self.to_ask = true,
             }
         }
         // A device that is never empty would keep the thread from learning that the socket has something to read, for
@@ -248,7 +263,7 @@ impl russh_channels::tunnel::Tunnels for Tunnels {
         if self.ports.iter_mut().any(Port::take_tired) {
             return yield_once(cx);
         }
-        let mut ready = !self.to_open.is_empty() || !self.to_close.is_empty();
+        let mut ready = !self.to_open.is_empty() || !self.to_close.is_empty() || self.to_ask;
         let mut failed = None;
         for port in &mut self.ports {
             match port.poll(cx) {
@@ -274,6 +289,11 @@ impl russh_channels::tunnel::Tunnels for Tunnels {
             opening.ask(out)?;
             self.opening.push(opening);
         }
+        if std::mem::take(&mut self.to_ask)
+            && let Some(port) = self.ports.first()
+        {
+            out.ask(port.channel())?;
+        }
         self.line.turn(out.unsent());
         let mut failed = None;
         for port in &mut self.ports {
@@ -296,6 +316,11 @@ fn yield_once(cx: &mut Context<'_>) -> Poll<()> {
 }
 
 impl TunnelHandle {
+    /// Asks the peer for a sign of life, on one of the session's tunnels. Whatever it sends next is one.
+    pub(crate) fn ask(&self) {
+        let _ = self.commands.send(Command::Ask);
+    }
+
     /// Opens a tunnel (client). Cancel safe: a tunnel that is established after its requester is gone is closed.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ fn an_accepted_key_is_known_by_its_link() {
     in_namespace(|| async {
         let site = Site::new();
         let mut options = site.options("");
-        options.accept = vec![AcceptedKey { name: "leipzig".into(), key: public_key(CLIENT) }];
+        options.accept = vec![AcceptedKey { name: "leipzig".into(), key: public_key(CLIENT), user: None }];
         let mut server = site.serve(options);
         let _ssh = site.ssh(&server).user("somebody").tap("any:any");
         let peer = server.authenticated().await;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nix::net::if_::if_nametoindex;
-use tapline_device::{CarrierSwitch, Device, MultiQueue, OffloadPolicy, OpenRequest, Unit};
+use tapline_device::{CarrierSwitch, Device, MultiQueue, OpenError, OpenRequest, Unit};
 use tapline_frame::Mode;
 use tapline_frame::records::{BundleId, MAX_CHANNELS};
-use tapline_transport::server::{DeviceRefused, DeviceRequest, Peer};
+use tapline_transport::server::{DeviceRefused, DeviceRequest, Peer, SessionId};
 use tapline_transport::tunnel::Lease;
 use tokio::sync::mpsc;
 
+use super::units::{Grant, Reserved, next_free, unit_of};
 use crate::daemon::mac;
 
 /// Queues lent at a time: twice what a link may have, as a connection may come back before its old session is over.
@@ -57,34 +58,42 @@ struct Claim {
 }
 
 impl Kept {
-    /// Opens a device with `unit`, or under a name of its own: one with queues for a link of several connections.
+    /// Opens what is granted: one with queues for a link of several connections.
     pub(super) fn open(
         request: &DeviceRequest,
-        unit: Unit,
-        set_name: Option<&str>,
+        grant: &Grant,
+        reserved: &Reserved,
     ) -> Result<Self, DeviceRefused> {
-        let wanted = OpenRequest {
-            mode: request.mode,
-            unit,
-            name: set_name.map(ToOwned::to_owned),
-            offloads: OffloadPolicy::Probe,
-        };
         let end = mac::End::Accepted(&request.peer.name);
-        let (name, source) = if request.bundle.is_some() {
-            let interface = MultiQueue::open(&wanted).map_err(refused)?;
-            mac::settle(wanted.mode, interface.name(), end, |address| interface.set_address(address));
-            (interface.name().to_owned(), Source::Queues(interface))
-        } else {
-            let device = tapline_device::open(&wanted).map_err(refused)?;
-            mac::settle(wanted.mode, device.name(), end, |address| device.set_address(address));
-            let name = device.name().to_owned();
-            (name, Source::Single(Some(Box::new(device))))
-        };
+        let make = |wanted: OpenRequest, is_new| make(&wanted, is_new, request.bundle.is_some(), Some(end));
+        let of = |unit| OpenRequest::new(request.mode, unit);
+        let (name, source) = match grant {
+            Grant::Called(name) => make(OpenRequest { name: Some(name.clone()), ..of(Unit::Any) }, false),
+            Grant::Named(unit) => make(of(Unit::Number(*unit)), false),
+            Grant::New(unit) => make(of(Unit::Number(*unit)), true),
+            Grant::Any => {
+                let taken = reserved.units(request.mode).union(&request.named_units).copied().collect();
+                next_free(&taken, |unit, is_new| make(of(unit), is_new))
+            }
+        }
+        .map_err(refused)?;
         let (home, returned) = mpsc::unbounded_channel();
         let claim = Claim::of(request);
         let mode = request.mode;
         let index = if_nametoindex(name.as_str()).ok();
         Ok(Self { name, index, mode, source, lent: 0, home, returned, claim, holders: BTreeMap::new() })
+    }
+
+    /// Whether the device that is granted, which is not ours yet, can be had.
+    pub(super) fn can_be_had(mode: Mode, grant: &Grant) -> Result<(), DeviceRefused> {
+        let wanted = match grant {
+            Grant::Any => return Ok(()),
+            Grant::Called(name) => {
+                OpenRequest { name: Some(name.clone()), ..OpenRequest::new(mode, Unit::Any) }
+            }
+            Grant::Named(unit) | Grant::New(unit) => OpenRequest::new(mode, Unit::Number(*unit)),
+        };
+        make(&wanted, false, false, None).map(drop).map_err(refused)
     }
 
     /// The interface.
@@ -95,6 +104,20 @@ impl Kept {
     /// Whether nobody has deleted it.
     pub(super) fn is_there(&self) -> bool {
         self.index.is_some() && if_nametoindex(self.name.as_str()).ok() == self.index
+    }
+
+    /// The number in its name.
+    pub(super) fn unit(&self) -> Option<u32> {
+        unit_of(self.mode, &self.name)
+    }
+
+    /// Whether it is what is granted.
+    pub(super) fn meets(&self, grant: &Grant) -> bool {
+        grant.is_met_by(self.mode, &self.name)
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// Whether the request is for one more connection of the link that has the device.
@@ -175,6 +198,11 @@ impl Kept {
         self.holders.values().map(|holder| &holder.peer)
     }
 
+    /// Whether the session has been lent something of it and was not followed by another.
+    pub(super) fn is_held_by(&self, session: SessionId) -> bool {
+        self.holders.values().any(|holder| holder.peer.session == session)
+    }
+
     fn take_in(&mut self) {
         while let Ok(device) = self.returned.try_recv() {
             self.came_home(device);
@@ -211,6 +239,30 @@ impl Claim {
     }
 }
 
-fn refused(error: tapline_device::OpenError) -> DeviceRefused {
+/// A device, or with `queues` an interface of them; a new one is nobody else's. It gets the MAC address of `end`.
+fn make(
+    wanted: &OpenRequest,
+    is_new: bool,
+    queues: bool,
+    end: Option<mac::End<'_>>,
+) -> Result<(String, Source), OpenError> {
+    let mode = wanted.mode;
+    if queues {
+        let interface = if is_new { MultiQueue::create(wanted) } else { MultiQueue::open(wanted) }?;
+        let name = interface.name().to_owned();
+        if let Some(end) = end {
+            mac::settle(mode, &name, end, |address| interface.set_address(address));
+        }
+        return Ok((name, Source::Queues(interface)));
+    }
+    let device = if is_new { tapline_device::create(wanted) } else { tapline_device::open(wanted) }?;
+    let name = device.name().to_owned();
+    if let Some(end) = end {
+        mac::settle(mode, &name, end, |address| device.set_address(address));
+    }
+    Ok((name, Source::Single(Some(Box::new(device)))))
+}
+
+fn refused(error: OpenError) -> DeviceRefused {
     DeviceRefused(error.to_string())
 }

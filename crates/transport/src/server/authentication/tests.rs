@@ -91,7 +91,7 @@ fn a_line_taken_away_counts_at_once() {
 #[test]
 fn an_accepted_key_needs_no_file_but_obeys_one() {
     let mut files = Files::new("");
-    files.options.accept = vec![AcceptedKey { name: "leipzig".into(), key: key(1) }];
+    files.options.accept = vec![AcceptedKey { name: "leipzig".into(), key: key(1), user: None }];
     let credential = files.log_in(1, "root").unwrap();
     assert_eq!((credential.name.as_str(), credential.accept.as_deref()), ("leipzig", Some("leipzig")));
     assert_eq!(credential.tunnel, TunnelGrant::Free);
@@ -102,6 +102,27 @@ fn an_accepted_key_needs_no_file_but_obeys_one() {
 
     files.write(&format!("expiry-time=\"20200101Z\" {}", line(1)));
     assert!(matches!(files.log_in(1, "root"), Err(Denial::Refused(_))));
+}
+
+#[test]
+fn u11_one_key_has_several_links_that_the_user_tells_apart() {
+    let mut files = Files::new("");
+    let entry = |name: &str, number, user: Option<&str>| AcceptedKey {
+        name: name.into(),
+        key: key(number),
+        user: user.map(str::to_owned),
+    };
+    files.options.accept =
+        vec![entry("any", 1, None), entry("a", 1, Some("leipzig")), entry("b", 1, Some("dresden"))];
+    for (user, name) in [("leipzig", "a"), ("dresden", "b"), ("root", "any"), ("", "any"), ("Leipzig", "any")]
+    {
+        assert_eq!(files.log_in(1, user).unwrap().accept.as_deref(), Some(name), "{user}");
+    }
+    // Without an entry for all, other names are strangers, and so are other keys with a good name.
+    files.options.accept.remove(0);
+    assert_eq!(files.log_in(1, "root"), Err(Denial::Unknown));
+    assert_eq!(files.log_in(2, "leipzig"), Err(Denial::Unknown));
+    assert!(files.log_in(1, "leipzig").is_ok());
 }
 
 #[test]
@@ -148,7 +169,7 @@ struct Accepting {
 impl Accepting {
     fn new(authorized_keys: &str) -> Self {
         let mut files = Files::new(authorized_keys);
-        files.options.accept = vec![AcceptedKey { name: "leipzig".into(), key: key(1) }];
+        files.options.accept = vec![AcceptedKey { name: "leipzig".into(), key: key(1), user: None }];
         let authentication = Authentication::default();
         authentication.inspect(&files.options);
         Self { files, authentication }
@@ -201,7 +222,7 @@ fn t1_a_file_that_cannot_be_read_denies() {
 #[test]
 fn t1_a_file_that_never_was_has_no_lines() {
     let mut files = Files::new("");
-    files.options.accept = vec![AcceptedKey { name: "leipzig".into(), key: key(1) }];
+    files.options.accept = vec![AcceptedKey { name: "leipzig".into(), key: key(1), user: None }];
     for path in ["none", "none/none", "./../none/none"] {
         files.options.authorized_keys_files = vec![files.directory.path().join(path)];
         assert_eq!(files.log_in(1, "root").unwrap().tunnel, TunnelGrant::Free, "{path}");
@@ -317,7 +338,7 @@ fn t8_a_security_token_under_accept_is_refused() {
     let token = PublicKey::from(crate::trust::fixtures::token_key(1));
     let text = token.to_openssh().unwrap();
     let mut files = Files::new("");
-    files.options.accept = vec![AcceptedKey { name: "token".into(), key: token.clone() }];
+    files.options.accept = vec![AcceptedKey { name: "token".into(), key: token.clone(), user: None }];
     let log_in = |files: &Files| Authentication::default().authorize(&files.options, &login(&token, "root"));
     assert_eq!(log_in(&files), Err(Denial::Touch));
     assert!(Denial::Touch.to_string().contains("no-touch-required"));
@@ -341,7 +362,7 @@ fn t8_a_security_token_under_accept_is_refused() {
 #[test]
 fn t15_a_revoked_key_is_refused_wherever_it_is_let_in() {
     let mut files = Files::new(&format!("{}\n{}", line(1), line(2)));
-    files.options.accept = vec![AcceptedKey { name: "leipzig".into(), key: key(3) }];
+    files.options.accept = vec![AcceptedKey { name: "leipzig".into(), key: key(3), user: None }];
     files.options.revoked_keys = Some(files.put("revoked", &format!("# stolen\n{}\n{}\n", line(1), line(3))));
     assert!(matches!(files.log_in(1, "root"), Err(Denial::Revoked(_))));
     assert!(files.log_in(2, "root").is_ok());

@@ -39,10 +39,10 @@ fn the_keys_tunnel_option_is_honoured_as_in_openssh() {
             .map_err(|r| r.answer())
     };
     let seven = TunnelGrant::Forced(Unit::Number(7));
-    assert_eq!(decide(seven, Unit::Any).unwrap(), Unit::Number(7));
-    assert_eq!(decide(seven, Unit::Number(7)).unwrap(), Unit::Number(7));
-    assert_eq!(decide(TunnelGrant::Free, Unit::Number(3)).unwrap(), Unit::Number(3));
-    assert_eq!(decide(TunnelGrant::Forced(Unit::Any), Unit::Any).unwrap(), Unit::Any);
+    assert_eq!(decide(seven, Unit::Any).unwrap(), (Unit::Number(7), true));
+    assert_eq!(decide(seven, Unit::Number(7)).unwrap(), (Unit::Number(7), true));
+    assert_eq!(decide(TunnelGrant::Free, Unit::Number(3)).unwrap(), (Unit::Number(3), false));
+    assert_eq!(decide(TunnelGrant::Forced(Unit::Any), Unit::Any).unwrap(), (Unit::Any, false));
     for (grant, unit) in [(seven, Unit::Number(8)), (TunnelGrant::Forced(Unit::Any), Unit::Number(0))] {
         let (reason, description, debug) = refusal(decide(grant, unit).unwrap_err());
         assert_eq!((reason, description.as_str()), (2, "open failed"));

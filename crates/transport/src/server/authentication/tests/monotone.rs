@@ -256,7 +256,7 @@ impl Site {
         options.accept = world
             .accept
             .iter()
-            .map(|seed| AcceptedKey { name: format!("peer{seed}"), key: key(*seed) })
+            .map(|seed| AcceptedKey { name: format!("peer{seed}"), key: key(*seed), user: None })
             .collect();
         options.trusted_user_ca_keys = world
             .authorities
