@@ -263,12 +263,12 @@ fn n11_a_session_without_a_tunnel_ends_with_its_cause() {
     let mut lost = stock(&sites, "id", "-w 5:any root@192.0.2.1");
     eventually("it is up", || has_carrier(&sites.berlin, "tap0"));
     sites.leipzig.run("ip link del tap5");
-    server.process.wait_for("ended its direction of the tunnel (EOF)");
+    server.process.wait_for("end of the tunnel has ended (EOF)");
     assert!(lost.is_running(), "{}", lost.log());
     for ssh in [&mut idle, &mut lost] {
         assert_eq!(ssh.ended().code(), Some(255));
         assert!(ssh.has_said("had no tunnel for"), "{}", ssh.log());
     }
-    server.process.wait_for("it had no tunnel for 15s; of the last one: the peer ended its direction");
+    server.process.wait_for("it had no tunnel for 15s; of the last one: the peer's end");
     server.stop();
 }

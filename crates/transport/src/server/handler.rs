@@ -22,7 +22,7 @@ use super::policy::{self, Refusal, Wanted};
 use super::reception::{Rules, Service};
 use super::{DeviceRefused, DeviceRequest, OpenedTunnel, Peer, SessionId};
 use crate::trust::{Offered, type_name};
-use crate::tunnel::{self, ClosedReason, Counters, Lease, Tunnels};
+use crate::tunnel::{self, Counters, Lease, Tunnels};
 
 /// Tunnels that one session may have at a time.
 const MAX_TUNNELS: usize = 16;
@@ -310,10 +310,9 @@ impl Handler for SessionHandler {
         Ok(())
     }
 
-    async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
-        self.tunnels.ended(channel, ClosedReason::Eof);
-        // Half a tunnel is of no use.
-        session.close(channel)
+    async fn channel_eof(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {
+        self.tunnels.ended(channel);
+        Ok(())
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _session: &mut Session) -> Result<(), Self::Error> {

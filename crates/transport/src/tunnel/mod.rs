@@ -78,14 +78,9 @@ pub enum ClosedReason {
         "the peer closed the tunnel; a ChannelTimeout in its sshd_config does so, or somebody who took its device away"
     )]
     Peer,
-<<<<<<< HEAD
     /// One direction alone, and for good: OpenSSH does so after a packet that it takes for the end of its device.
     #[error(
         "the peer's end of the tunnel has ended (EOF); OpenSSH does so when its device is gone, or gave it a packet with nothing after the header"
-=======
-    #[error(
-        "the peer ended its direction of the tunnel (EOF), as OpenSSH does when its device is gone or gave it a packet that it cannot carry"
->>>>>>> cd263a9 (Accepting side: a task for each peer, units that are given, sessions that are judged again, budgets per key and source)
     )]
     Eof,
     #[error(transparent)]
@@ -178,13 +173,8 @@ impl Tunnels {
 
     /// The peer closed a channel, or sent its end-of-file.
     pub fn closed(&mut self, channel: ChannelId) {
-        self.ended(channel, ClosedReason::Peer);
-    }
-
-    /// A channel is of no use any more, for this reason.
-    pub(crate) fn ended(&mut self, channel: ChannelId, reason: ClosedReason) {
         if self.unplug(channel) {
-            let _ = self.events.send(Event::Closed { channel, reason });
+            let _ = self.events.send(Event::Closed { channel, reason: ClosedReason::Peer });
         }
     }
 
