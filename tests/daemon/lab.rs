@@ -147,3 +147,29 @@ fn a_lab_that_is_interrupted_leaves_nothing() {
     eventually("no process of the lab is left", || lab.namespaces().is_empty());
     lab.before.is_back(&host);
 }
+
+#[test]
+fn n19_without_a_tun_device_the_lab_says_what_to_do_and_makes_nothing() {
+    if !are_met(&["unshare"]) {
+        return;
+    }
+    let host = Namespace::new("newcomer");
+    let cases = [
+        ("mount -t tmpfs none /dev/net", "modprobe tun"),
+        (
+            "mount -t tmpfs none /dev/net && mkdir /dev/net/tun && mount -t tmpfs none /dev/net/tun",
+            "cannot be opened",
+        ),
+    ];
+    for (obstacle, remedy) in cases {
+        let mut command = Command::new("unshare");
+        command
+            .args(["-m", "sh", "-c"])
+            .arg(format!("{obstacle} && exec \"$@\""))
+            .args([OsStr::new("sh"), tapline().get_program()]);
+        let (status, log) = Lab::start(&host, command, &two_sites()).ended();
+        assert_eq!(status, Some(1), "{log}");
+        assert_eq!(log.lines().filter(|line| !line.is_empty()).count(), 1, "{log}");
+        says(&log, &["/dev/net/tun", remedy]);
+    }
+}

@@ -12,6 +12,7 @@ use crate::{
     execute::Executor,
     netlink::{Netlink, NetlinkError},
     observe,
+    observed::Tun,
     plan::plan,
 };
 
@@ -37,6 +38,38 @@ pub struct Outcome {
     pub pending: Vec<InterfaceAddress>,
     /// IPv6 addresses that another host has. They are there, but the kernel does not use them.
     pub duplicates: Vec<InterfaceAddress>,
+    /// Ports with less room than the bridge had that they have joined now.
+    pub narrow: Vec<NarrowPort>,
+}
+
+/// A port that takes smaller packets than its bridge did before it. A bridge whose MTU nobody has set takes over the least
+/// of its ports; where someone has, the longer frames are dropped at the port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NarrowPort {
+    pub port: InterfaceName,
+    /// In bytes behind the Ethernet header, as those of the bridge.
+    pub mtu: u32,
+    pub bridge: InterfaceName,
+    pub bridge_had: u32,
+    pub bridge_has: u32,
+}
+
+impl fmt::Display for NarrowPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, mtu, bridge, bridge_had, bridge_has } = self;
+        if bridge_has < bridge_had {
+            write!(
+                f,
+                "the mtu of bridge {bridge} falls from {bridge_had} to {bridge_has} with its port {port}"
+            )?;
+        } else {
+            write!(
+                f,
+                "port {port} of bridge {bridge} has an mtu of {mtu} and the bridge one of {bridge_has}"
+            )?;
+        }
+        write!(f, ": longer packets of its other ports do not cross; give both the same mtu")
+    }
 }
 
 impl Outcome {
@@ -123,6 +156,9 @@ fn rollback_failed(errors: &[OperationError]) -> String {
 /// last address. So the state is compared again until nothing is left to do, this often at most.
 const ROUNDS: usize = 4;
 
+/// What the kernel gives a new bridge, in bytes.
+const NEW_MTU: u32 = 1500;
+
 impl Controller {
     /// A controller of the calling thread's network namespace. What `journal` says is owned, by this or an earlier
     /// process, is adopted by the next call of [`Self::reconcile`] or [`Self::remove_all`].
@@ -143,6 +179,10 @@ impl Controller {
         self
     }
 
+    pub(crate) fn netlink(&self) -> &Netlink {
+        &self.netlink
+    }
+
     /// What Tapline added to the kernel, and found where it changed something.
     pub fn owned(&self) -> &Owned {
         self.journal.owned()
@@ -154,6 +194,18 @@ impl Controller {
     /// The kernel refused, or its state changed all the time.
     pub async fn observe(&self) -> Result<Observed, ObserveError> {
         Ok(observe::observe(&self.netlink).await?)
+    }
+
+    /// Persistent taps and tuns that this or an earlier process was attached to, as they are now.
+    ///
+    /// # Errors
+    /// As [`Self::observe`].
+    pub async fn attached(&self) -> Result<Vec<(InterfaceName, Tun)>, ObserveError> {
+        let observed = self.observe().await?;
+        let mut owned = self.owned().clone();
+        owned.follow(&observed);
+        let attached = owned.interfaces.iter().filter(|(_, record)| record.attached);
+        Ok(attached.filter_map(|(name, _)| Some((name.clone(), observed.links.get(name)?.tun?))).collect())
     }
 
     /// The events of interfaces from now on; those that exist come first.
@@ -193,6 +245,7 @@ impl Controller {
         let mut done = Vec::new();
         let mut vanished = BTreeSet::new();
         let mut round = 0;
+        let mut before = None;
         loop {
             let observed = match self.observe().await {
                 Ok(observed) => observed,
@@ -202,8 +255,10 @@ impl Controller {
                     return Err(error.into());
                 }
             };
+            let before = before.get_or_insert_with(|| observed.clone());
             let mut owned = self.owned().clone();
             owned.follow(&observed);
+            owned.attach(desired, &observed);
             let plan = plan(desired, &observed, &owned);
             if !plan.conflicts.is_empty() {
                 self.roll_back(done).await;
@@ -217,7 +272,9 @@ impl Controller {
                 if let Err(failed) = self.journal.store(owned) {
                     return Err(ReconcileError::Journal { failed, rollback: self.roll_back(done).await });
                 }
-                let mut outcome = Outcome { changes: done, missing: plan.missing, ..Outcome::default() };
+                let narrow = narrow_ports(&done, before, &observed);
+                let mut outcome =
+                    Outcome { changes: done, missing: plan.missing, narrow, ..Outcome::default() };
                 self.wait_for_addresses(desired, &mut monitor, &mut outcome).await?;
                 return Ok(outcome);
             }
@@ -407,6 +464,31 @@ async fn change(
     let mut released = journal.owned().clone();
     released.release(operation, executor.index(operation.interface()));
     journal.store(released).map_err(Stopped::Journal)
+}
+
+/// The ports that joined a bridge or were given another MTU.
+fn narrow_ports(done: &[Operation], before: &Observed, after: &Observed) -> Vec<NarrowPort> {
+    let changed: BTreeSet<&InterfaceName> = done
+        .iter()
+        .filter(|operation| matches!(operation, Operation::SetBridge { .. } | Operation::SetMtu { .. }))
+        .map(Operation::interface)
+        .collect();
+    let narrow = changed.into_iter().filter_map(|port| {
+        let link = after.links.get(port)?;
+        let bridge = link.controller.as_ref()?;
+        let now = after.links.get(bridge).filter(|link| link.bridge.is_some())?;
+        let then = before.links.get(bridge).filter(|then| then.index == now.index);
+        let bridge_had = then.map_or(NEW_MTU, |then| then.mtu);
+        let (port, bridge) = (port.clone(), bridge.clone());
+        (link.mtu < bridge_had).then_some(NarrowPort {
+            port,
+            mtu: link.mtu,
+            bridge,
+            bridge_had,
+            bridge_has: now.mtu,
+        })
+    });
+    narrow.collect()
 }
 
 /// Where duplicate address detection stands on the desired interfaces.

@@ -86,6 +86,9 @@ pub struct Bridge {
     pub parameters: BridgeParameters,
     /// Settings of the bridge as interface of this host.
     pub settings: Interface,
+    /// The Ethernet address to create it with, where `settings` has none. Without one it takes the least of its ports',
+    /// and another whenever a port comes or goes. A bridge that exists keeps what it has.
+    pub created_with: Option<MacAddress>,
 }
 
 /// Settings of a bridge as bridge, named as in netplan. `None` means "leave what is there".

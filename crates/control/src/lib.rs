@@ -39,32 +39,39 @@ mod controller;
 mod desired;
 mod events;
 mod execute;
+mod filter;
 mod hands;
 mod journal;
 mod name;
 pub mod namespace;
+mod neighbours;
 mod netlink;
 mod observe;
 mod observed;
 mod operation;
+mod outside;
 mod owned;
 mod plan;
+mod returning;
 mod sysctl;
 
 pub use address::{IfAddr, IfAddrError};
 pub use controller::{
-    Controller, DuplicateAddresses, InterfaceAddress, MissingPrivilege, ObserveError, Outcome,
+    Controller, DuplicateAddresses, InterfaceAddress, MissingPrivilege, NarrowPort, ObserveError, Outcome,
     ReconcileError, RemoveError,
 };
 pub use desired::{Bridge, BridgeParameters, Desired, Interface, Route};
 pub use events::{EventsError, LinkEvent, LinkEvents};
 pub use execute::{OperationError, Reason};
+pub use filter::{BridgeFilter, bridge_filters};
 pub use hands::InOtherHands;
 pub use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub use journal::{Journal, JournalError};
 pub use name::{InterfaceName, InterfaceNameError, MacAddress, MacAddressError};
 pub use netlink::NetlinkError;
-pub use observed::{Address, Ipv6Settings, Link, LinkRoute, Observed};
+pub use observed::{Address, Ipv6Settings, Link, LinkRoute, Observed, Tun};
 pub use operation::{BRIDGE_ALIAS, Ipv6Setting, Operation, PROTOCOL};
+pub use outside::{KeptOutside, Obstacle, Tunnels, keep_outside, may_need};
 pub use owned::{Found, Owned, OwnedInterface};
 pub use plan::{Conflict, Plan, plan};
+pub use returning::{ReturnError, Returned};

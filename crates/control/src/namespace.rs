@@ -23,6 +23,7 @@ use nix::{
 
 use crate::{Controller, Desired, Interface, Journal, Outcome, ReconcileError};
 
+mod obstacle;
 mod private;
 mod wire;
 
@@ -39,7 +40,7 @@ pub struct Namespace {
 /// A namespace cannot be made, entered or set up.
 #[derive(Debug, thiserror::Error)]
 pub enum NamespaceError {
-    #[error("cannot create a network namespace: {0}; run as root or in a user namespace (unshare -Urn)")]
+    #[error("cannot create a network namespace: {}; {}", .0, hint(.0))]
     Create(io::Error),
     #[error("cannot enter the network namespace: {0}; run as root or in a user namespace (unshare -Urn)")]
     Enter(io::Error),
@@ -49,6 +50,14 @@ pub enum NamespaceError {
     SetUp(#[from] Box<ReconcileError>),
     #[error("cannot lay a wire between network namespaces: {0}")]
     Wire(io::Error),
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(nix::libc::ENOSPC) => "raise the limit with `sysctl -w user.max_net_namespaces=15000`",
+        Some(nix::libc::EINVAL) => "the kernel has none (CONFIG_NET_NS)",
+        _ => "run as root or in a user namespace (unshare -Urn)",
+    }
 }
 
 impl Namespace {

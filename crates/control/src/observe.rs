@@ -7,8 +7,8 @@ use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressFlags, AddressMessage},
     link::{
-        AfSpecInet6, AfSpecUnspec, BridgeStpState, InfoBridge, InfoData, InfoKind, LinkAttribute, LinkFlags,
-        LinkInfo, LinkMessage,
+        AfSpecInet6, AfSpecUnspec, BridgeStpState, InfoBridge, InfoData, InfoKind, InfoTun, LinkAttribute,
+        LinkFlags, LinkInfo, LinkMessage,
     },
     route::{
         RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope,
@@ -16,10 +16,12 @@ use netlink_packet_route::{
     },
 };
 
+use rtnetlink::packet_core::Nla;
+
 use crate::{
     BridgeParameters, InterfaceName, MacAddress, Observed, Route,
     netlink::{Netlink, NetlinkError},
-    observed::{Address, Ipv6Settings, Link, LinkRoute},
+    observed::{Address, Ipv6Settings, Link, LinkRoute, Tun},
     sysctl,
 };
 
@@ -113,6 +115,7 @@ fn link_info(infos: &[LinkInfo], link: &mut Link) {
                 }
             }
             LinkInfo::Data(InfoData::Bridge(attributes)) => link.bridge = Some(bridge_parameters(attributes)),
+            LinkInfo::Data(InfoData::Tun(attributes)) => link.tun = Some(tun(attributes)),
             _ => {}
         }
     }
@@ -135,6 +138,22 @@ fn bridge_parameters(attributes: &[InfoBridge]) -> BridgeParameters {
         }
     }
     parameters
+}
+
+/// `IFLA_TUN_*` of the kernel's `if_link.h`, of which each is a byte.
+fn tun(attributes: &[InfoTun]) -> Tun {
+    const VNET_HDR: u16 = 5;
+    const PERSIST: u16 = 6;
+    let is_set = |kind| {
+        attributes.iter().filter(|attribute| attribute.kind() == kind && attribute.value_len() == 1).any(
+            |attribute| {
+                let mut value = [0];
+                attribute.emit_value(&mut value);
+                value != [0]
+            },
+        )
+    };
+    Tun { persistent: is_set(PERSIST), header: is_set(VNET_HDR) }
 }
 
 fn ipv6_settings(families: &[AfSpecUnspec]) -> Option<Ipv6Settings> {

@@ -43,6 +43,8 @@ pub struct Link {
     pub controller: Option<InterfaceName>,
     /// Set when this is a bridge.
     pub bridge: Option<BridgeParameters>,
+    /// Set when this is a tap or a tun.
+    pub tun: Option<Tun>,
     /// Addresses in the kernel's order.
     pub addresses: Vec<Address>,
     /// Unicast routes of the main table out of this interface, except those that the kernel makes itself.
@@ -61,6 +63,15 @@ impl Link {
     pub(crate) fn route(&self, route: &Route) -> Option<&LinkRoute> {
         self.routes.iter().find(|found| found.route.is_same_route(route))
     }
+}
+
+/// How a tap or tun is attached to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tun {
+    /// It stays when nobody is attached to it.
+    pub persistent: bool,
+    /// Whoever is attached, or was last, asked for virtio-net headers (`IFF_VNET_HDR`).
+    pub header: bool,
 }
 
 /// One address of an interface.

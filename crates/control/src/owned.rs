@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    BridgeParameters, IfAddr, InterfaceName, Ipv6Setting, MacAddress, Observed, Operation, Route,
+    BridgeParameters, Desired, IfAddr, InterfaceName, Ipv6Setting, MacAddress, Observed, Operation, Route,
     observed::{Address, Link},
     operation::{BRIDGE_ALIAS, PROTOCOL},
 };
@@ -31,6 +31,10 @@ pub struct OwnedInterface {
     /// Tapline created it (a bridge).
     #[serde(default)]
     pub created: bool,
+    /// A tap or tun of others that stays without us, and that Tapline attached to. What it set there outlives a process that
+    /// is killed: whoever attaches next without asking gets what he cannot read.
+    #[serde(default)]
+    pub attached: bool,
     #[serde(default)]
     pub found: Found,
     #[serde(default)]
@@ -72,7 +76,11 @@ where
 
 impl OwnedInterface {
     fn is_empty(&self) -> bool {
-        !self.created && self.found == Found::default() && self.addresses.is_empty() && self.routes.is_empty()
+        !self.created
+            && !self.attached
+            && self.found == Found::default()
+            && self.addresses.is_empty()
+            && self.routes.is_empty()
     }
 
     fn is_about(&self, link: &Link) -> bool {
@@ -96,6 +104,20 @@ impl Owned {
     /// The record for `name`, if it is about this very interface and not about an earlier one of that name.
     pub fn of(&self, name: &InterfaceName, link: &Link) -> Option<&OwnedInterface> {
         self.interfaces.get(name).filter(|record| record.is_about(link))
+    }
+
+    /// Enters the persistent taps and tuns among the interfaces that are wanted: others made them, and somebody here is
+    /// attached to them.
+    pub(crate) fn attach(&mut self, desired: &Desired, observed: &Observed) {
+        for name in desired.interfaces.keys() {
+            if let Some(link) = observed.links.get(name)
+                && link.tun.is_some_and(|tun| tun.persistent)
+            {
+                let record = self.interfaces.entry(name.clone()).or_default();
+                record.index = record.index.or(Some(link.index));
+                record.attached |= record.index == Some(link.index);
+            }
+        }
     }
 
     /// Enters a change that is about to be made. `index` is the interface's number where it exists already.
@@ -179,6 +201,7 @@ impl Owned {
             let record = OwnedInterface {
                 index: Some(link.index),
                 created: link.bridge.is_some() && link.alias.as_deref() == Some(BRIDGE_ALIAS),
+                attached: false,
                 found: Found::default(),
                 addresses: link
                     .addresses

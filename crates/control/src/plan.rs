@@ -9,8 +9,8 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    BridgeParameters, Desired, IfAddr, Interface, InterfaceName, Ipv6Setting, LinkRoute, Observed, Operation,
-    Owned, Route,
+    Bridge, BridgeParameters, Desired, IfAddr, Interface, InterfaceName, Ipv6Setting, LinkRoute, MacAddress,
+    Observed, Operation, Owned, Route,
     observed::{Address, Ipv6Settings, Link},
     operation::PROTOCOL,
     owned::OwnedInterface,
@@ -123,11 +123,16 @@ struct Target {
     settings: Interface,
     /// Set when this is to be a bridge.
     parameters: Option<BridgeParameters>,
+    created_with: Option<MacAddress>,
 }
 
 impl Target {
+    fn of(settings: Interface) -> Self {
+        Self { settings, parameters: None, created_with: None }
+    }
+
     fn untouched() -> Self {
-        Self { settings: Interface::untouched(), parameters: None }
+        Self::of(Interface::untouched())
     }
 }
 
@@ -142,15 +147,16 @@ impl Planner<'_> {
     fn merge(&mut self, desired: &Desired) -> BTreeMap<InterfaceName, Target> {
         let mut wanted: BTreeMap<InterfaceName, Target> = BTreeMap::new();
         for (name, interface) in &desired.interfaces {
-            wanted.insert(name.clone(), Target { settings: interface.clone(), parameters: None });
+            wanted.insert(name.clone(), Target::of(interface.clone()));
         }
         for (name, bridge) in &desired.bridges {
             let parameters = Some(bridge.parameters.rounded());
-            wanted.insert(name.clone(), Target { settings: bridge.settings.clone(), parameters });
+            let Bridge { settings, created_with, .. } = bridge.clone();
+            wanted.insert(name.clone(), Target { settings, parameters, created_with });
         }
         for (name, bridge) in &desired.bridges {
             for port in &bridge.interfaces {
-                let up = || Target { settings: Interface::default(), parameters: None };
+                let up = || Target::of(Interface::default());
                 let target = wanted.entry(port.clone()).or_insert_with(up);
                 match &target.settings.bridge {
                     Some(other) if other != name => self.plan.conflicts.push(Conflict::TwoBridges {
@@ -170,7 +176,7 @@ impl Planner<'_> {
     }
 
     fn create_bridge(&mut self, name: &InterfaceName, target: &Target) -> Link {
-        let macaddress = target.settings.macaddress;
+        let macaddress = target.settings.macaddress.or(target.created_with);
         self.step(Phase::CreateBridge, Operation::CreateBridge { interface: name.clone(), macaddress });
         Link {
             mtu: 1500,

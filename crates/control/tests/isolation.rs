@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Some("user") => inside(enter_user_namespace),
         Some("any") => inside(isolate),
         Some("threads") => with_threads(),
+        Some("limited") => limited(),
         _ => all(),
     }
     ExitCode::SUCCESS
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
 
 fn all() {
     let outside = interfaces();
-    for case in ["user", "any", "threads"] {
+    for case in ["user", "any", "threads", "limited"] {
         let this = env::current_exe().expect("the test's own path");
         let status = Command::new(this).arg(case).status().expect("the test starts");
         assert!(status.success(), "case {case}: {status}");
@@ -62,6 +63,20 @@ fn with_threads() {
     assert!(matches!(error, IsolationError::Threads(2)), "{error}");
     drop(stop);
     let _ = thread.join();
+}
+
+/// N19: a user namespace that allows none within it names the setting that has to change.
+fn limited() {
+    match enter_user_namespace() {
+        Err(error) if env::var_os("CI").is_none() => return eprintln!("SKIPPED: {error}"),
+        result => result.expect("namespaces can be made"),
+    }
+    fs::write("/proc/sys/user/max_user_namespaces", "0").expect("the namespace's own limit");
+    let said = enter_user_namespace().expect_err("no more of them").to_string();
+    assert!(said.contains("`sysctl -w user.max_user_namespaces=15000`"), "{said}");
+    fs::write("/proc/sys/user/max_net_namespaces", "0").expect("the namespace's own limit");
+    let said = Namespace::new().expect_err("no more of those").to_string();
+    assert!(said.contains("`sysctl -w user.max_net_namespaces=15000`"), "{said}");
 }
 
 fn interfaces() -> Vec<String> {

@@ -10,6 +10,7 @@ use libc::{c_int, c_uint};
 use tapline_frame::{Mode, NetHeader};
 
 use crate::open::{Target, mode_word};
+use crate::refusals::Refusals;
 use crate::{OffloadPolicy, Offloads, OpenError, ioctl};
 
 /// Dropping it sets an interface that persists back and lets the kernel remove any other.
@@ -18,6 +19,8 @@ pub(crate) struct Attachment {
     pub(crate) tun: Arc<File>,
     pub(crate) name: String,
     pub(crate) persistent: bool,
+    /// What the kernel takes less than it said.
+    pub(crate) refusals: Refusals,
     found: HeaderSettings,
 }
 
@@ -72,6 +75,17 @@ impl Attachment {
         Ok((attachment, Offloads::NONE))
     }
 
+    /// As [`Attachment::with_offloads`] for one file, also of an interface that was made for several.
+    pub(crate) fn single(target: &Target, policy: OffloadPolicy) -> Result<(Self, Offloads), OpenError> {
+        match Self::with_offloads(target, Queueing::Single, policy) {
+            // To the kernel it is never busy; what opens it so sees to that.
+            Err(_) if is_persistent(target, Queueing::Multi).unwrap_or(false) => {
+                Self::with_offloads(target, Queueing::Multi, policy)
+            }
+            result => result,
+        }
+    }
+
     fn new(target: &Target, queueing: Queueing, header: Header) -> Result<Self, OpenError> {
         if queueing == Queueing::Multi && !target.is_new {
             refuse_shared(target, header.other())?;
@@ -84,12 +98,34 @@ impl Attachment {
             size: ioctl::vnet_header_size(&tun).ok(),
             little_endian: ioctl::vnet_little_endian(&tun).ok(),
         };
-        Ok(Self { tun: Arc::new(tun), name, persistent: flags & libc::IFF_PERSIST != 0, found })
+        Ok(Self {
+            tun: Arc::new(tun),
+            name,
+            persistent: flags & libc::IFF_PERSIST != 0,
+            refusals: Refusals::default(),
+            found,
+        })
     }
 
     /// See [`crate::KernelDevice::set_address`].
     pub(crate) fn set_address(&self, address: [u8; 6]) -> io::Result<()> {
         if self.persistent { Ok(()) } else { ioctl::set_address(&self.tun, address) }
+    }
+
+    /// Switches the carrier through one of the interface's files, so that the kernel takes note of it: of one that is off to
+    /// forget its neighbours, of one that is on to let frames out.
+    pub(crate) fn switch_carrier(&self, through: &File, up: bool) -> io::Result<()> {
+        ioctl::set_carrier(through, up)?;
+        // Asking makes it so.
+        self.carrier_is_noted(up);
+        Ok(())
+    }
+
+    /// See [`crate::Device::carrier_is_noted`].
+    pub(crate) fn carrier_is_noted(&self, carrier: bool) -> bool {
+        let stack = ioctl::attached(&self.tun).and_then(|(name, _)| ioctl::stack_has_carrier(&name));
+        // Where it cannot be known it is not waited for.
+        carrier || !stack.unwrap_or(false)
     }
 
     /// Switches on the virtio-net header of [`NetHeader::LEN`] bytes in little-endian order, and then what the kernel
@@ -249,20 +285,55 @@ fn explain_mismatch(target: &Target, interface: String, queueing: Queueing) -> O
     }
 }
 
-/// The interface is not of the kind that is wanted. If it does not persist, another process has made it for itself.
+/// The interface has queues where one file is wanted, or the other way round. If it does not persist, another process has
+/// made it for itself.
 fn explain_queues(target: &Target, interface: String, wanted: Queueing) -> OpenError {
+    let mode = target.mode;
     let other = match wanted {
         Queueing::Single => Queueing::Multi,
         Queueing::Multi => Queueing::Single,
     };
-    let persists = open_node().is_ok_and(|tun| {
-        ioctl::attach(&tun, &interface, flags(target, other, Header::None)).is_ok()
-            && ioctl::attached(&tun).is_ok_and(|(_, flags)| flags & libc::IFF_PERSIST != 0)
-    });
-    match (persists, wanted) {
-        (false, _) => OpenError::Busy { interface },
-        (true, Queueing::Single) => OpenError::MultiQueue { interface, mode: target.mode },
-        (true, Queueing::Multi) => OpenError::SingleQueue { interface, mode: target.mode },
+    match (is_persistent(target, other), wanted) {
+        (Ok(true), Queueing::Multi) => OpenError::SingleQueue { interface, mode },
+        // The kernel looks at the owner after the queues.
+        (Err(error), _) if error.raw_os_error() == Some(libc::EPERM) => {
+            OpenError::NotOwner { interface, mode }
+        }
+        _ => OpenError::Busy { interface },
+    }
+}
+
+/// Whether the interface of that name can be attached to so, and stays without us.
+fn is_persistent(target: &Target, queueing: Queueing) -> io::Result<bool> {
+    let Some(interface) = target.name.as_deref().filter(|name| ioctl::interface_exists(name)) else {
+        return Ok(false);
+    };
+    let tun = open_node().map_err(io::Error::other)?;
+    ioctl::attach(&tun, interface, flags(target, queueing, Header::None))?;
+    Ok(ioctl::attached(&tun)?.1 & libc::IFF_PERSIST != 0)
+}
+
+/// Takes from the persistent interface `name` what a process that was killed may have left on it: whoever attaches to it
+/// next without asking for a virtio-net header, as OpenSSH does, would get super-frames and partial checksums and could
+/// not tell. `has_header`: the interface has that header now, so that whoever uses it knows what he does and is left alone.
+/// Returns whether nothing is left.
+///
+/// # Errors
+/// The interface is gone, belongs to another user, or is none of ours.
+pub fn clear_offloads(name: &str, has_header: bool) -> Result<bool, OpenError> {
+    let set_up = |source| OpenError::SetUp { interface: name.to_owned(), source };
+    let mode = match ioctl::driver_and_bus(name).map_err(set_up)? {
+        (driver, bus) if driver == "tun" && bus == "tap" => Mode::Ethernet,
+        (driver, bus) if driver == "tun" && bus == "tun" => Mode::PointToPoint,
+        (driver, _) => return Err(OpenError::NameTaken { interface: name.to_owned(), driver }),
+    };
+    let target = Target { mode, name: Some(name.to_owned()) };
+    match Attachment::single(&target, OffloadPolicy::Off) {
+        // What attaches without offloads has cleared them.
+        Ok(_attachment) => Ok(true),
+        Err(OpenError::Busy { .. }) if has_header => Ok(false),
+        Err(OpenError::Busy { .. }) => ioctl::clear_features(name).map(|()| true).map_err(set_up),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,19 +1,36 @@
-//! A device that loses, doubles and damages frames, on top of any other.
+//! A device that loses, doubles, damages and refuses frames, on top of any other.
 
 use std::io;
 use std::task::{Context, Poll};
 
-use tapline_frame::{Mode, NetHeader};
+use tapline_frame::{Gso, Mode, NetHeader};
 
+use crate::refusals::Refusals;
 use crate::{Device, FrameRef, FrameSink, Offloads, Written};
 
-/// How many frames in a thousand meet each fault; all 0 by default.
+/// How many frames in a thousand meet each fault, and which meet one always; none by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Faults {
     pub lost: u16,
     pub doubled: u16,
     /// One bit of the frame is flipped.
     pub damaged: u16,
+    pub invalid: Invalid,
+}
+
+/// Which super-frames are refused with `EINVAL`, always, as some kernels do that offer to take them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Invalid {
+    #[default]
+    None,
+    All,
+    Udp,
+    /// Whose last segment has fewer bytes than this.
+    ShorterTail(u16),
+    /// The check of Linux 6.6: divided by a segment's length the frame's leaves a rest within the headers.
+    ShortRest,
+    /// Partial checksums too.
+    Undone,
 }
 
 /// Applies [`Faults`] to frames read and frames written; the same seed gives the same faults.
@@ -23,11 +40,58 @@ pub struct Faults {
 pub struct FaultyDevice<D> {
     device: D,
     dice: Dice,
+    refusals: Refusals,
+    refused: usize,
 }
 
 impl<D: Device> FaultyDevice<D> {
     pub fn new(device: D, faults: Faults, seed: u64) -> Self {
-        Self { device, dice: Dice { faults, state: seed } }
+        Self { device, dice: Dice { faults, state: seed }, refusals: Refusals::default(), refused: 0 }
+    }
+}
+
+impl<D: Device> FaultyDevice<D> {
+    /// How many writes were answered with `EINVAL`.
+    pub fn refused(&self) -> usize {
+        self.refused
+    }
+
+    /// As [`crate::KernelDevice`] writes, to a kernel that refuses.
+    fn pass(&mut self, frame: &FrameRef<'_>) -> io::Result<Written> {
+        let Self { device, dice, refusals, refused } = self;
+        let (name, mode) = (device.name().to_owned(), device.mode());
+        let written = refusals.write(&name, mode, frame, |header, head, payload| {
+            let bytes = [head, payload].concat();
+            if dice.faults.invalid.refuses(header, bytes.len()) {
+                *refused += 1;
+                return Err(io::Error::from_raw_os_error(libc::EINVAL));
+            }
+            let written = device.write_batch(&[FrameRef { header: *header, bytes: &bytes }])?;
+            if written.written == 1 { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EIO)) }
+        })?;
+        Ok(Written { written: usize::from(written), dropped: usize::from(!written) })
+    }
+}
+
+impl Invalid {
+    fn refuses(self, header: &NetHeader, len: usize) -> bool {
+        let segment = usize::from(header.gso_size).max(1);
+        let is_super_frame = header.gso != Gso::None;
+        match self {
+            Self::None => false,
+            Self::All => is_super_frame,
+            Self::Udp => header.gso == Gso::UdpL4,
+            Self::ShorterTail(least) => {
+                let payload = len.saturating_sub(usize::from(header.hdr_len));
+                let tail = payload - payload.saturating_sub(1) / segment * segment;
+                is_super_frame && tail < usize::from(least)
+            }
+            Self::ShortRest => {
+                let needed = usize::from(header.csum_start) + usize::from(header.csum_offset) + 2;
+                is_super_frame && (1..=needed).contains(&(len % segment))
+            }
+            Self::Undone => !header.is_plain(),
+        }
     }
 }
 
@@ -41,7 +105,7 @@ impl<D: Device> Device for FaultyDevice<D> {
     }
 
     fn offloads(&self) -> Offloads {
-        self.device.offloads()
+        self.refusals.leave(self.device.offloads())
     }
 
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -59,11 +123,11 @@ impl<D: Device> Device for FaultyDevice<D> {
         for frame in frames {
             let one = match self.dice.roll(frame.bytes) {
                 Fate::Lost => Written { written: 1, dropped: 0 },
-                Fate::Whole => self.device.write_batch(&[*frame])?,
-                Fate::Damaged(bytes) => self.device.write_batch(&[FrameRef { bytes: &bytes, ..*frame }])?,
+                Fate::Whole => self.pass(frame)?,
+                Fate::Damaged(bytes) => self.pass(&FrameRef { bytes: &bytes, ..*frame })?,
                 Fate::Doubled => {
-                    self.device.write_batch(&[*frame])?;
-                    self.device.write_batch(&[*frame])?
+                    self.pass(frame)?;
+                    self.pass(frame)?
                 }
             };
             result.written += one.written;
@@ -74,6 +138,10 @@ impl<D: Device> Device for FaultyDevice<D> {
 
     fn set_carrier(&mut self, up: bool) -> io::Result<()> {
         self.device.set_carrier(up)
+    }
+
+    fn carrier_is_noted(&mut self) -> bool {
+        self.device.carrier_is_noted()
     }
 
     fn detach(&mut self) {

@@ -59,6 +59,44 @@ pub(crate) fn set_carrier(tun: &File, up: bool) -> io::Result<()> {
     write_int(tun, libc::TUNSETCARRIER, c_int::from(up))
 }
 
+/// Switches the offloads of an interface off that somebody else is attached to.
+pub(crate) fn clear_features(name: &str) -> io::Result<()> {
+    // Segmentation first, as it rests on checksums.
+    for feature in [ETHTOOL_STSO, ETHTOOL_SUFO, ETHTOOL_SGSO, ETHTOOL_STXCSUM] {
+        match ethtool_value(name, feature, 0) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+            result => result.map(drop)?,
+        }
+    }
+    Ok(())
+}
+
+/// One command of ethtool that takes or gives a number.
+fn ethtool_value(name: &str, cmd: u32, data: u32) -> io::Result<u32> {
+    let socket = UnixDatagram::unbound()?;
+    let mut value = EthtoolValue { cmd, data };
+    let mut request = interface_request(name)?;
+    request.ifr_ifru.ifru_data = (&raw mut value).cast();
+    // SAFETY: SIOCETHTOOL reads one ifreq, and reads and writes a struct ethtool_value where ifru_data points; `value` has
+    // its size and outlives the call.
+    unsafe { with_pointer(socket.as_raw_fd(), SIOCETHTOOL, &mut request) }?;
+    Ok(value.data)
+}
+
+/// Whether the kernel's network stack has carrier on the interface `name`, or is down and has no use for one. What
+/// `TUNSETCARRIER` says comes to it later, at most once a second, but since Linux 6.4 at once for whoever asks.
+pub(crate) fn stack_has_carrier(name: &str) -> io::Result<bool> {
+    let socket = UnixDatagram::unbound()?;
+    ethtool_value(name, ETHTOOL_GLINK, 0)?;
+    let mut request = interface_request(name)?;
+    // SAFETY: SIOCGIFFLAGS reads and writes one ifreq.
+    unsafe { with_pointer(socket.as_raw_fd(), libc::SIOCGIFFLAGS as Ioctl, &mut request) }?;
+    // SAFETY: SIOCGIFFLAGS stores the flags in the union, and every bit pattern is a short.
+    let flags = c_int::from(unsafe { request.ifr_ifru.ifru_flags });
+    // IFF_RUNNING is the operational state of RFC 2863.
+    Ok(flags & libc::IFF_UP != 0 && flags & libc::IFF_RUNNING != 0)
+}
+
 /// Sets the Ethernet address of the attached tap, which needs no more than having it.
 pub(crate) fn set_address(tun: &File, address: [u8; 6]) -> io::Result<()> {
     let mut request = interface_request("")?;
@@ -110,6 +148,18 @@ pub(crate) fn driver_and_bus(name: &str) -> io::Result<(String, String)> {
 
 const SIOCETHTOOL: Ioctl = 0x8946;
 const ETHTOOL_GDRVINFO: u32 = 3;
+const ETHTOOL_GLINK: u32 = 10;
+const ETHTOOL_STXCSUM: u32 = 0x17;
+const ETHTOOL_STSO: u32 = 0x1f;
+const ETHTOOL_SUFO: u32 = 0x22;
+const ETHTOOL_SGSO: u32 = 0x24;
+
+/// `struct ethtool_value` of `include/uapi/linux/ethtool.h`.
+#[repr(C)]
+struct EthtoolValue {
+    cmd: u32,
+    data: u32,
+}
 
 /// `struct ethtool_drvinfo` of `include/uapi/linux/ethtool.h`.
 #[repr(C)]

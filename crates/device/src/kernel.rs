@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::attachment::Attachment;
 use crate::queue::{CarrierSwitch, Queue};
-use crate::{Device, FrameRef, FrameSink, MAX_FRAME, Offloads, Written, ioctl, spare};
+use crate::{Device, FrameRef, FrameSink, MAX_FRAME, Offloads, Written, spare};
 
 /// A tap or tun device of the kernel, or one queue of it; see [`crate::open`] and [`crate::MultiQueue`].
 ///
@@ -25,9 +25,12 @@ pub struct KernelDevice {
     reactor: Option<AsyncFd<Arc<File>>>,
     part: Part,
     mode: Mode,
+    /// As the kernel was asked for them.
     offloads: Offloads,
     landing: Landing,
     unreadable: u64,
+    /// As it was switched last; that of an interface with several queues is theirs together.
+    carrier: bool,
 }
 
 /// What of the interface the device is.
@@ -47,7 +50,7 @@ impl KernelDevice {
     }
 
     fn of_part(part: Part, mode: Mode, offloads: Offloads) -> Self {
-        Self { reactor: None, part, mode, offloads, landing: Landing::new(), unreadable: 0 }
+        Self { reactor: None, part, mode, offloads, landing: Landing::new(), unreadable: 0, carrier: true }
     }
 
     /// Whether the interface stays when the device is dropped, because someone made it persistent before.
@@ -112,18 +115,15 @@ impl KernelDevice {
         if !frame.fits(self.mode, self.offloads) {
             return Ok(false);
         }
-        let header = frame.header.encode();
-        let slices = [IoSlice::new(&header), IoSlice::new(frame.bytes)];
-        let slices =
-            if self.offloads.checksum { slices.as_slice() } else { slices.get(1..).unwrap_or_default() };
-        loop {
-            match self.attachment().tun.as_ref().write_vectored(slices) {
-                Ok(_) => return Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_gone(&error) => return Err(error),
-                Err(_) => return Ok(false),
-            }
-        }
+        let attachment = self.attachment();
+        attachment.refusals.write(&attachment.name, self.mode, frame, |header, head, payload| {
+            let header = header.encode();
+            let slices = [IoSlice::new(&header), IoSlice::new(head), IoSlice::new(payload)];
+            // Without offloads there is no header, and most often all is in one part.
+            let first = usize::from(!self.offloads.checksum);
+            let end = if payload.is_empty() { 2 } else { 3 };
+            attachment.tun.as_ref().write_vectored(slices.get(first..end).unwrap_or_default()).map(drop)
+        })
     }
 }
 
@@ -138,7 +138,7 @@ impl Device for KernelDevice {
     }
 
     fn offloads(&self) -> Offloads {
-        self.offloads
+        self.attachment().refusals.leave(self.offloads)
     }
 
     /// # Errors
@@ -203,8 +203,17 @@ impl Device for KernelDevice {
     /// The interface is gone, or the kernel is older than 5.0.
     fn set_carrier(&mut self, up: bool) -> io::Result<()> {
         match &self.part {
-            Part::Whole(attachment) => ioctl::set_carrier(&attachment.tun, up),
-            Part::Queue(queue) => queue.set_carrier(up),
+            Part::Whole(attachment) => attachment.switch_carrier(&attachment.tun, up)?,
+            Part::Queue(queue) => queue.set_carrier(up)?,
+        }
+        self.carrier = up;
+        Ok(())
+    }
+
+    fn carrier_is_noted(&mut self) -> bool {
+        match &self.part {
+            Part::Whole(attachment) => attachment.carrier_is_noted(self.carrier),
+            Part::Queue(queue) => queue.carrier_is_noted(),
         }
     }
 
@@ -227,9 +236,4 @@ fn register(tun: &Arc<File>) -> io::Result<AsyncFd<Arc<File>>> {
     Handle::try_current().map_err(io::Error::other)?;
     // SAFETY: the Arc keeps the one File, and so its descriptor, open for as long as the AsyncFd owns it.
     Ok(unsafe { AsyncFd::register_with_interest(Arc::clone(tun), Interest::READABLE) }?)
-}
-
-/// Whether no later frame can succeed either.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EBADFD | libc::EBADF | libc::ENODEV | libc::ENXIO))
 }

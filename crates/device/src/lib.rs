@@ -10,6 +10,7 @@ pub mod memory;
 mod open;
 pub mod pcap;
 mod queue;
+mod refusals;
 #[allow(unsafe_code)]
 mod spare;
 
@@ -19,6 +20,7 @@ use std::task::{Context, Poll};
 use tapline_frame::pool::Landing;
 use tapline_frame::{Mode, NetHeader};
 
+pub use attachment::clear_offloads;
 pub use kernel::KernelDevice;
 pub use limits::{MAX_FRAME, MIN_ETHERNET_FRAME};
 pub use open::{OffloadPolicy, OpenError, OpenRequest, Unit, create, open};
@@ -35,7 +37,8 @@ pub trait Device: Send + std::fmt::Debug {
 
     fn mode(&self) -> Mode;
 
-    /// What a frame written to this device may leave undone.
+    /// What a frame written to this device may leave undone. It becomes less when the kernel turns out to refuse what it
+    /// offered; what was told of it before is still taken, at the price of being cut here.
     fn offloads(&self) -> Offloads;
 
     /// Ready when [`Device::read_batch`] may return a frame. Cancel safe.
@@ -57,6 +60,13 @@ pub trait Device: Send + std::fmt::Debug {
     /// Switches the interface's carrier, so that the kernel sees a cable plugged or pulled. Where the device is one queue
     /// of several, the interface has carrier while any of them has.
     fn set_carrier(&mut self, up: bool) -> io::Result<()>;
+
+    /// Whether the kernel's network stack has taken note that the carrier is off, if it is. A carrier that is on again
+    /// before that was never off to it: it goes on to use neighbours that may not be there any more. The kernel looks
+    /// once a second at most; one that is newer than 6.4 looks when this asks.
+    fn carrier_is_noted(&mut self) -> bool {
+        true
+    }
 
     /// Deregisters from the current reactor, so that the device may be polled on another runtime.
     fn detach(&mut self);

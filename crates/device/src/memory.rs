@@ -49,6 +49,13 @@ impl MemoryDevice {
     }
 }
 
+impl MemoryDevice {
+    /// As a kernel that does not look at the other end's carrier before it is told to.
+    pub fn note_carrier_late(&self, late: bool) {
+        lock(&self.outgoing).notes_late = late;
+    }
+}
+
 impl Device for MemoryDevice {
     fn name(&self) -> &str {
         &self.name
@@ -122,6 +129,11 @@ impl Device for MemoryDevice {
         Ok(())
     }
 
+    fn carrier_is_noted(&mut self) -> bool {
+        let queue = lock(&self.incoming);
+        queue.carrier || !queue.notes_late
+    }
+
     fn detach(&mut self) {
         lock(&self.incoming).reader = None;
     }
@@ -144,12 +156,20 @@ struct Queue {
     capacity: usize,
     reader: Option<Waker>,
     carrier: bool,
+    notes_late: bool,
     closed: bool,
 }
 
 impl Queue {
     fn new(capacity: usize) -> Self {
-        Self { frames: VecDeque::new(), capacity, reader: None, carrier: true, closed: false }
+        Self {
+            frames: VecDeque::new(),
+            capacity,
+            reader: None,
+            carrier: true,
+            notes_late: false,
+            closed: false,
+        }
     }
 
     fn takes_frame(&self) -> bool {

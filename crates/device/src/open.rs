@@ -5,7 +5,7 @@ use std::io;
 use tapline_frame::Mode;
 
 use crate::KernelDevice;
-use crate::attachment::{Attachment, Queueing};
+use crate::attachment::Attachment;
 
 /// Which device to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,11 +75,6 @@ pub enum OpenError {
     )]
     OtherMode { interface: String, is: Mode, wanted: Mode },
     #[error(
-        "{interface} was created with multi_queue, and one connection wants one queue: recreate it with `ip tuntap add dev {interface} mode {mode}`, or give the link more `connections`",
-        mode = mode_word(*mode)
-    )]
-    MultiQueue { interface: String, mode: Mode },
-    #[error(
         "{interface} was created without multi_queue, and each connection of the link wants a queue: recreate it with `ip tuntap add dev {interface} mode {mode} multi_queue`, or give the link one of `connections`",
         mode = mode_word(*mode)
     )]
@@ -114,14 +109,13 @@ impl Unit {
 /// when the [`KernelDevice`] is dropped or the process ends, however it ends; a child process that is being started
 /// at that moment delays it until its `exec`. The interface is not set up and gets no address.
 ///
-/// A device created with `multi_queue` is refused: attaching to it is never refused as busy, so two processes could
-/// take each other's frames. [`crate::MultiQueue`] opens such devices.
+/// A persistent device that was created with `multi_queue` is used with one queue.
 ///
 /// # Errors
 /// See [`OpenError`]; nothing is left behind.
 pub fn open(request: &OpenRequest) -> Result<KernelDevice, OpenError> {
     let target = Target::of(request)?;
-    let (attachment, offloads) = Attachment::with_offloads(&target, Queueing::Single, request.offloads)?;
+    let (attachment, offloads) = Attachment::single(&target, request.offloads)?;
     Ok(KernelDevice::new(attachment, target.mode, offloads))
 }
 

@@ -133,6 +133,11 @@ impl Queue {
         self.0.set_carrier(up)
     }
 
+    pub(crate) fn carrier_is_noted(&self) -> bool {
+        let carrier = *self.0.shared.taking_part() > 0;
+        self.0.shared.writer.carrier_is_noted(carrier)
+    }
+
     pub(crate) fn carrier_switch(&self) -> CarrierSwitch {
         CarrierSwitch(Arc::downgrade(&self.0))
     }
@@ -159,11 +164,16 @@ impl End {
             self.takes_part.store(true, Ordering::Relaxed);
             *taking_part += 1;
             // The kernel refuses a carrier without a queue.
-            return if *taking_part == 1 { ioctl::set_carrier(&self.tun, true) } else { Ok(()) };
+            return if *taking_part == 1 {
+                self.shared.writer.switch_carrier(&self.tun, true)
+            } else {
+                Ok(())
+            };
         }
         self.takes_part.store(false, Ordering::Relaxed);
         *taking_part -= 1;
-        let pulled = if *taking_part == 0 { ioctl::set_carrier(&self.tun, false) } else { Ok(()) };
+        let pulled =
+            if *taking_part == 0 { self.shared.writer.switch_carrier(&self.tun, false) } else { Ok(()) };
         ioctl::set_queue(&self.tun, false).and(pulled)
     }
 }

@@ -43,10 +43,6 @@ pub enum OpenError {
 pub enum DecodeError {
     #[error("a datagram of {0} bytes has no room for its address family; it is dropped")]
     NoFamily(usize),
-    #[error("address family {0} is neither IPv4 (2) nor IPv6 (24); the packet is dropped")]
-    UnknownFamily(u32),
-    #[error("address family {family} in front of a packet of the other IP version; the packet is dropped")]
-    FamilyMismatch { family: u32 },
     #[error(transparent)]
     Unfit(#[from] Unfit),
 }
@@ -88,27 +84,34 @@ pub fn encode(mode: Mode, frame: &[u8], out: &mut Vec<u8>) -> Result<usize, Unfi
     Ok(prefix.len() + frame.len())
 }
 
-/// The frame or packet inside a received CHANNEL_DATA string.
+/// What a received CHANNEL_DATA string holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// The Ethernet frame or IP packet.
+    pub frame: &'a [u8],
+    /// The address family in front of the packet, where it is not OpenBSD's number for the packet's version: systems that
+    /// number IPv6 otherwise (Linux 10, FreeBSD 28, macOS 30) have been seen to send their own.
+    pub odd_family: Option<u32>,
+}
+
+/// The frame or packet inside a received CHANNEL_DATA string. Which version a packet is of its own first bits say.
 ///
 /// # Errors
 /// Nothing a kernel's tap or tun could use; the datagram is to be dropped and counted, the channel may go on.
-pub fn decode(mode: Mode, data: &[u8]) -> Result<&[u8], DecodeError> {
+pub fn decode(mode: Mode, data: &[u8]) -> Result<Datagram<'_>, DecodeError> {
     match mode {
         Mode::Ethernet => {
             check_ethernet(data, MAX_FRAME)?;
-            Ok(data)
+            Ok(Datagram { frame: data, odd_family: None })
         }
         Mode::PointToPoint => {
-            let (&family, packet) = data.split_first_chunk::<4>().ok_or(DecodeError::NoFamily(data.len()))?;
-            let announced = match family {
-                FAMILY_IPV4 => IpVersion::V4,
-                FAMILY_IPV6 => IpVersion::V6,
-                _ => return Err(DecodeError::UnknownFamily(u32::from_be_bytes(family))),
+            let (family, frame) = data.split_first_chunk::<4>().ok_or(DecodeError::NoFamily(data.len()))?;
+            let expected = match check_packet(frame, MAX_PACKET)? {
+                IpVersion::V4 => FAMILY_IPV4,
+                IpVersion::V6 => FAMILY_IPV6,
             };
-            if check_packet(packet, MAX_PACKET)? != announced {
-                return Err(DecodeError::FamilyMismatch { family: u32::from_be_bytes(family) });
-            }
-            Ok(packet)
+            let odd_family = (*family != expected).then_some(u32::from_be_bytes(*family));
+            Ok(Datagram { frame, odd_family })
         }
     }
 }

@@ -100,7 +100,9 @@ fn switch_on(
     let parameters = BridgeParameters { mcast_snooping: Some(false), ..BridgeParameters::default() };
     let settings = Interface { mtu, ..Interface::default() };
     let mut desired = Desired::default();
-    desired.bridges.insert("switch".parse()?, Bridge { interfaces, parameters, settings });
+    desired
+        .bridges
+        .insert("switch".parse()?, Bridge { interfaces, parameters, settings, created_with: None });
     switch.configure(&desired)?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use nix::libc;
 use tapline_config::{Diagnostics, Lab};
 
 use crate::inside::{ISOLATE, THIS_PROGRAM};
@@ -31,6 +32,16 @@ pub enum LabError {
     Invalid(#[from] Diagnostics),
     #[error("cannot start the lab's own process: {0}; see that /proc is mounted")]
     Start(io::Error),
+    #[error(
+        "the lab's links need /dev/net/tun, and it is not here: run `modprobe tun`, or pass the device node into this container"
+    )]
+    NoTun,
+    #[error(
+        "the lab's links need /dev/net/tun, and it may not be opened: run as root, or `chmod 666 /dev/net/tun`"
+    )]
+    TunPermission,
+    #[error("the lab's links need /dev/net/tun, and it cannot be opened: {0}")]
+    Tun(io::Error),
     /// Something went wrong inside.
     #[error("{0}")]
     Inside(String),
@@ -52,7 +63,10 @@ pub fn run(file: &Path, options: &RunOptions, report: &mut dyn Report) -> Result
     let mut text = String::new();
     File::open(file).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text)).map_err(unreadable)?;
     let name = file.display().to_string();
-    Lab::from_str(&name, &text)?;
+    let lab = Lab::from_str(&name, &text)?;
+    if lab.hosts.values().any(|host| host.tapline.is_some()) {
+        find_tun(Path::new("/dev/net/tun"))?;
+    }
     let request = Request {
         file: name,
         text,
@@ -82,6 +96,18 @@ pub fn run(file: &Path, options: &RunOptions, report: &mut dyn Report) -> Result
                 return Err(LabError::Ended(inside.end().map_err(LabError::Lost)?));
             }
         }
+    }
+}
+
+/// Before anything is made that would be for nothing.
+fn find_tun(node: &Path) -> Result<(), LabError> {
+    match File::options().read(true).write(true).open(node) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ENXIO) => LabError::NoTun,
+            Some(libc::EACCES | libc::EPERM) => LabError::TunPermission,
+            _ => LabError::Tun(error),
+        }),
     }
 }
 
@@ -115,3 +141,6 @@ impl Drop for Inside {
 fn no_pipe(which: &str) -> LabError {
     LabError::Start(io::Error::other(format!("it has no {which}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,26 +12,35 @@ use nix::{
     unistd::{getegid, geteuid},
 };
 
-use super::Namespace;
+use super::{
+    Namespace,
+    obstacle::{Settings, Step},
+};
 
 /// The process cannot get namespaces of its own.
 #[derive(Debug, thiserror::Error)]
 pub enum IsolationError {
     #[error("namespaces can be entered only before the process starts threads; {0} run already")]
     Threads(usize),
-    #[error(
-        "cannot create a user namespace: {0}; run as root, or allow it (sysctl user.max_user_namespaces, \
-         kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
-    )]
-    UserNamespace(io::Error),
-    #[error("cannot map user and group into the user namespace: {0}")]
-    Map(io::Error),
-    #[error("cannot create network and mount namespaces: {0}; run as root or in a user namespace")]
-    Namespaces(io::Error),
-    #[error("cannot make mounts private: {0}")]
-    Mounts(io::Error),
+    #[error("cannot create user, network and mount namespaces: {source}; {remedy}")]
+    UserNamespace { source: io::Error, remedy: String },
+    #[error("cannot map user and group into the user namespace: {source}; {remedy}")]
+    Map { source: io::Error, remedy: String },
+    #[error("cannot make mounts private: {source}; {remedy}")]
+    Mounts { source: io::Error, remedy: String },
     #[error("cannot enter the namespaces of process {process}: {source}")]
     Join { process: u32, source: io::Error },
+}
+
+impl IsolationError {
+    fn at(step: Step, source: io::Error) -> Self {
+        let remedy = Settings::here().remedy(step, &source);
+        match step {
+            Step::UserNamespace => Self::UserNamespace { source, remedy },
+            Step::Map => Self::Map { source, remedy },
+            Step::Mounts => Self::Mounts { source, remedy },
+        }
+    }
 }
 
 /// Moves the process into fresh network and mount namespaces: of root with root's own rights, of anyone else inside a
@@ -60,9 +69,11 @@ pub fn enter_user_namespace() -> Result<(), IsolationError> {
     check_single_thread()?;
     let (user, group) = (geteuid(), getegid());
     let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
-    unshare(flags).map_err(|error| IsolationError::UserNamespace(error.into()))?;
+    unshare(flags).map_err(|error| IsolationError::at(Step::UserNamespace, error.into()))?;
     // The kernel lets an unprivileged process map its group only after it gave up setgroups(2); user_namespaces(7).
-    let map = |file: &str, text: String| fs::write(file, text).map_err(IsolationError::Map);
+    let map = |file: &str, text: String| {
+        fs::write(file, text).map_err(|error| IsolationError::at(Step::Map, error))
+    };
     map("/proc/self/setgroups", "deny".to_owned())?;
     map("/proc/self/uid_map", format!("0 {user} 1"))?;
     map("/proc/self/gid_map", format!("0 {group} 1"))?;
@@ -110,7 +121,7 @@ fn check_single_thread() -> Result<(), IsolationError> {
 fn private_mounts() -> Result<(), IsolationError> {
     let none = None::<&str>;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(none, "/", none, private, none).map_err(|error| IsolationError::Mounts(error.into()))?;
+    mount(none, "/", none, private, none).map_err(|error| IsolationError::at(Step::Mounts, error.into()))?;
     // Both are for comfort: `/sys/class/net` that fits, and names for `ip netns`. A container may forbid them.
     let _ = mount(Some("sysfs"), "/sys", Some("sysfs"), MsFlags::empty(), none);
     let _ = mount(Some("tmpfs"), Namespace::NAMES, Some("tmpfs"), MsFlags::empty(), Some("mode=755"));

@@ -54,6 +54,7 @@ fn a_bridge_is_made_before_its_ports_join_and_goes_after_they_left() {
         interfaces: [name("eth1")].into(),
         parameters: BridgeParameters { stp: Some(true), ..BridgeParameters::default() },
         settings: Interface { addresses: addresses(&["fd77::1/64"]), ..Interface::default() },
+        created_with: None,
     };
     let desired = Desired { bridges: [(name("br-lab"), bridge)].into(), ..Desired::default() };
     let made = plan(&desired, &model.state, &Owned::default());
@@ -260,4 +261,28 @@ fn times_finer_than_the_kernel_counts_are_cut() {
     };
     model.reach(&Desired { bridges: [(name("br0"), bridge)].into(), ..Desired::default() });
     assert_eq!(model.link("br0").bridge.unwrap().ageing_time, Some(Duration::from_secs(30)));
+}
+
+#[test]
+fn n4_a_bridge_is_created_with_an_address_and_a_found_one_keeps_its_own() {
+    let fixed = MacAddress([2, 0, 0x5e, 0, 0x53, 7]);
+    let wanted = MacAddress([2, 0, 0x5e, 0, 0x53, 8]);
+    let desired = |macaddress| {
+        let settings = Interface { macaddress, ..Interface::default() };
+        let bridge = Bridge { settings, created_with: Some(fixed), ..Bridge::default() };
+        Desired { bridges: [(name("br-lab"), bridge)].into(), ..Desired::default() }
+    };
+    let created = |plan: Plan| match plan.operations.first() {
+        Some(Operation::CreateBridge { macaddress, .. }) => *macaddress,
+        other => panic!("{other:?}"),
+    };
+    let nothing = Model::with(&[]);
+    assert_eq!(created(plan(&desired(None), &nothing.state, &Owned::default())), Some(fixed));
+    assert_eq!(created(plan(&desired(Some(wanted)), &nothing.state, &Owned::default())), Some(wanted));
+
+    let mut found = Model::with(&["br-lab"]);
+    let link = found.state.links.get_mut(&name("br-lab")).unwrap();
+    (link.bridge, link.up) = (Some(BridgeParameters::KERNEL_DEFAULT), true);
+    link.macaddress = Some(MacAddress([2, 0, 0x5e, 0, 0x53, 1]));
+    assert!(plan(&desired(None), &found.state, &Owned::default()).is_empty());
 }

@@ -11,7 +11,7 @@ fn lab(parameters: BridgeParameters) -> Desired {
         addresses: nets(&["10.77.0.1/24", "fd77::1/64"]),
         ..Interface::default()
     };
-    let bridge = Bridge { interfaces: [name("eth0")].into(), parameters, settings };
+    let bridge = Bridge { interfaces: [name("eth0")].into(), parameters, settings, created_with: None };
     Desired { bridges: [(name("br-lab"), bridge)].into(), ..Desired::default() }
 }
 

@@ -13,10 +13,12 @@
 mod addresses;
 mod bridges;
 mod events;
+mod filters;
 mod found;
 mod namespaces;
 mod privilege;
 mod recovery;
+mod returning;
 mod routes;
 
 use std::{collections::BTreeSet, future::Future};

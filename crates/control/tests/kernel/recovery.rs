@@ -14,7 +14,7 @@ fn much() -> Desired {
         ..Interface::default()
     };
     let parameters = BridgeParameters { priority: Some(4096), ..BridgeParameters::default() };
-    let bridge = Bridge { interfaces: [name("eth0")].into(), parameters, settings };
+    let bridge = Bridge { interfaces: [name("eth0")].into(), parameters, settings, created_with: None };
     let port = Interface { mtu: Some(1400), link_local_ipv6: Some(false), ..Interface::default() };
     Desired { interfaces: [(name("eth0"), port)].into(), bridges: [(name("br-lab"), bridge)].into() }
 }
@@ -179,4 +179,49 @@ fn an_interface_that_appears_later_is_set_up_then() {
         assert_eq!(outcome.missing, []);
         assert!(link(&controller, "tap7").await.address(net("10.77.0.2/24")).is_some());
     });
+}
+
+#[test]
+fn n14_taps_of_others_that_we_were_attached_to_are_known_after_a_crash() {
+    let Some(hosts) = hosts() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state.json");
+    let tuntap = |words: &str| {
+        let words = format!("tuntap {words}");
+        let done = hosts.here.run(|| std::process::Command::new("ip").args(words.split(' ')).status());
+        assert!(done.unwrap().unwrap().success(), "{words}");
+    };
+    for device in ["tap3 mode tap", "tap4 mode tap multi_queue", "tun5 mode tun", "tap6 mode tap"] {
+        tuntap(&format!("add dev {device}"));
+    }
+    let wanted = || Desired {
+        interfaces: ["tap3", "tap4", "tun5", "eth0", "tap9"].map(|i| (name(i), Interface::default())).into(),
+        ..Desired::default()
+    };
+    let open = || Controller::new(Journal::open(&path).unwrap()).unwrap();
+    let names = |attached: Vec<(tapline_control::InterfaceName, tapline_control::Tun)>| {
+        assert!(attached.iter().all(|(_, tun)| tun.persistent && !tun.header));
+        attached.into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>()
+    };
+    hosts
+        .here
+        .block_on(async || {
+            let mut controller = open();
+            controller.reconcile(&wanted()).await.unwrap();
+            assert_eq!(names(controller.attached().await.unwrap()), ["tap3", "tap4", "tun5"]);
+        })
+        .unwrap();
+    tuntap("del dev tap4 mode tap multi_queue");
+    hosts
+        .here
+        .block_on(async || {
+            let mut controller = open();
+            assert_eq!(names(controller.attached().await.unwrap()), ["tap3", "tun5"]);
+            controller.reconcile(&Desired::default()).await.unwrap();
+            assert_eq!(names(controller.attached().await.unwrap()), ["tap3", "tun5"], "others may still be");
+            controller.remove_all().await.unwrap();
+            assert_eq!(names(controller.attached().await.unwrap()), [""; 0]);
+        })
+        .unwrap();
+    assert!(!path.exists());
 }

@@ -61,7 +61,7 @@ fn faults_come_as_often_as_asked() {
 
 #[test]
 fn a_seed_says_it_all() {
-    let faults = Faults { lost: 50, doubled: 50, damaged: 50 };
+    let faults = Faults { lost: 50, doubled: 50, damaged: 50, ..Faults::default() };
     assert_eq!(both_ways(faults, 5), both_ways(faults, 5));
     assert_ne!(both_ways(faults, 5), both_ways(faults, 6));
 }

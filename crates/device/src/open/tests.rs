@@ -49,7 +49,6 @@ fn errors_are_one_line() {
         OpenError::NoDriver,
         OpenError::CreateNotPermitted { what: "tap0".into(), example: "tap0".into(), mode: Mode::Ethernet },
         OpenError::NotOwner { interface: "tun0".into(), mode: Mode::PointToPoint },
-        OpenError::MultiQueue { interface: "tap0".into(), mode: Mode::Ethernet },
         OpenError::SingleQueue { interface: "tap0".into(), mode: Mode::Ethernet },
         OpenError::OtherMode { interface: "tap0".into(), is: Mode::PointToPoint, wanted: Mode::Ethernet },
     ];

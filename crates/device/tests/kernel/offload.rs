@@ -10,7 +10,8 @@ use std::panic::resume_unwind;
 use std::thread;
 
 use nix::sys::socket::{setsockopt, sockopt};
-use tapline_device::{Device, FrameRef, KernelDevice, MAX_FRAME, OffloadPolicy, OpenRequest, Unit, open};
+use tapline_device::faults::{Faults, FaultyDevice, Invalid};
+use tapline_device::{Device, FrameRef, MAX_FRAME, OffloadPolicy, OpenRequest, Unit, open};
 use tapline_frame::{Gso, Mode, NetHeader};
 use tokio::sync::oneshot;
 
@@ -68,6 +69,21 @@ fn tcp_crosses_as_super_frames() {
                 assert!(seen.partial_checksums > 0, "{seen:?}");
                 assert!(seen.longest <= MAX_FRAME, "{seen:?}");
                 assert_eq!(seen.dropped, 0, "{seen:?}");
+            });
+        }
+    }
+}
+
+#[test]
+fn n3_a_stream_crosses_kernels_that_refuse_super_frames() {
+    let refusals =
+        [Invalid::All, Invalid::Udp, Invalid::ShorterTail(300), Invalid::ShortRest, Invalid::Undone];
+    for invalid in refusals {
+        for (mode, address) in [(Mode::Ethernet, "10.77.0.1"), (Mode::PointToPoint, "fd77::1")] {
+            in_namespace(move || {
+                let seen = stream_past(mode, OffloadPolicy::Probe, address, invalid);
+                assert!(seen.super_frames > 0, "{invalid:?}: {seen:?}");
+                assert_eq!(seen.dropped, 0, "{invalid:?}: {seen:?}");
             });
         }
     }
@@ -164,12 +180,18 @@ fn set_up(host: u8) {
 
 /// Sends a stream from host 2 to `address` of host 1 and checks what arrives.
 fn stream_across(mode: Mode, offloads: OffloadPolicy, address: &'static str) -> Seen {
+    stream_past(mode, offloads, address, Invalid::None)
+}
+
+/// As [`stream_across`], where both kernels refuse what `invalid` says.
+fn stream_past(mode: Mode, offloads: OffloadPolicy, address: &'static str, invalid: Invalid) -> Seen {
+    let faulty = |device| FaultyDevice::new(device, Faults { invalid, ..Faults::default() }, 1);
     let request = OpenRequest { offloads, ..OpenRequest::new(mode, Unit::Any) };
-    let left = open(&request).unwrap();
+    let left = faulty(open(&request).unwrap());
     set_up(1);
     let listener = TcpListener::bind((address, 7)).unwrap();
     next_namespace();
-    let right = open(&request).unwrap();
+    let right = faulty(open(&request).unwrap());
     set_up(2);
     let target: SocketAddr = listener.local_addr().unwrap();
     carry(left, right, move || {
@@ -188,7 +210,7 @@ fn pattern() -> Vec<u8> {
 }
 
 /// Carries frames both ways until `traffic` is done.
-fn carry(mut left: KernelDevice, mut right: KernelDevice, traffic: impl FnOnce() + Send + 'static) -> Seen {
+fn carry(mut left: impl Device, mut right: impl Device, traffic: impl FnOnce() + Send + 'static) -> Seen {
     let (done, mut is_done) = oneshot::channel();
     let traffic = thread::spawn(move || {
         // Sent, or dropped by a panic: either ends the loop below.
@@ -215,7 +237,7 @@ fn carry(mut left: KernelDevice, mut right: KernelDevice, traffic: impl FnOnce()
     seen
 }
 
-fn pass(from: &mut KernelDevice, to: &mut KernelDevice, seen: &mut Seen) {
+fn pass(from: &mut dyn Device, to: &mut dyn Device, seen: &mut Seen) {
     let mut batch = Collected::up_to(64);
     from.read_batch(&mut batch).unwrap();
     for (header, bytes) in &batch.frames {

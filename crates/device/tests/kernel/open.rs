@@ -1,11 +1,16 @@
 //! Names, units, persistent interfaces and privileges.
 
+use std::os::fd::AsRawFd;
+
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use tapline_device::{Device, MultiQueue, OffloadPolicy, OpenError, OpenRequest, Unit, open};
+use tapline_device::{Device, MultiQueue, OffloadPolicy, OpenError, OpenRequest, Unit, clear_offloads, open};
 use tapline_frame::Mode;
 
-use crate::harness::{device, exists, in_namespace, run};
+use crate::harness::{
+    PacketSocket, device, exists, experimental_frame, in_namespace, is_experimental, plain, read_until, run,
+    wait_until,
+};
 
 /// A user that exists everywhere and owns nothing.
 const NOBODY: u32 = 65_534;
@@ -139,13 +144,135 @@ fn offloads_off_means_off_after_another_user_too() {
 }
 
 #[test]
-fn a_multi_queue_interface_is_named_as_such() {
+fn n17_a_multi_queue_interface_serves_one_connection_too() {
     in_namespace(|| {
         run("ip tuntap add dev tap3 mode tap multi_queue");
-        let error = error(Mode::Ethernet, Unit::Number(3));
-        assert!(matches!(&error, OpenError::MultiQueue { interface, .. } if interface == "tap3"), "{error}");
-        assert!(exists("tap3"));
+        run("ip tuntap add dev tun3 mode tun multi_queue");
+        run("ip link set tap3 up");
+        for mode in [Mode::Ethernet, Mode::PointToPoint] {
+            let mut first = device(mode, Unit::Number(3));
+            assert!(first.is_persistent());
+            first.set_carrier(false).unwrap();
+            first.set_carrier(true).unwrap();
+            assert!(matches!(error(mode, Unit::Number(3)), OpenError::Busy { .. }), "one at a time");
+            drop(first);
+            assert!(exists(if mode == Mode::Ethernet { "tap3" } else { "tun3" }));
+            device(mode, Unit::Number(3));
+        }
+        let mut tap = device(Mode::Ethernet, Unit::Number(3));
+        let socket = PacketSocket::on("tap3");
+        let frame = experimental_frame(60);
+        tap.write_batch(&[plain(&frame)]).unwrap();
+        assert_eq!(socket.receive_until(is_experimental), frame);
+        socket.send(&frame);
+        read_until(&mut tap, |_, frame| is_experimental(frame));
     });
+}
+
+#[test]
+fn n17_the_true_cause_is_said_of_an_interface_that_cannot_be_had() {
+    // Owner, flags and mode as made; whether one connection or several ask; what is said.
+    let cases: [(&str, bool, fn(&OpenError) -> bool); 6] = [
+        ("mode tap user 1", false, |error| matches!(error, OpenError::NotOwner { .. })),
+        ("mode tap user 1 multi_queue", false, |error| matches!(error, OpenError::NotOwner { .. })),
+        ("mode tap user 1", true, |error| matches!(error, OpenError::NotOwner { .. })),
+        ("mode tap user 1 multi_queue", true, |error| matches!(error, OpenError::NotOwner { .. })),
+        ("mode tap user 65534", true, |error| matches!(error, OpenError::SingleQueue { .. })),
+        ("mode tun user 1 multi_queue", false, |error| matches!(error, OpenError::OtherMode { .. })),
+    ];
+    for (made, several, is_said) in cases {
+        in_namespace(move || {
+            run(&format!("ip tuntap add dev tap1 {made}"));
+            provide_node("666");
+            become_nobody();
+            let request = OpenRequest::new(Mode::Ethernet, Unit::Number(1));
+            let error = match several {
+                true => MultiQueue::open(&request).map(drop).unwrap_err(),
+                false => open(&request).map(drop).unwrap_err(),
+            };
+            assert!(is_said(&error), "{made}, several {several}: {error}");
+        });
+    }
+}
+
+#[test]
+fn n14_what_a_killed_process_left_on_an_interface_is_cleared() {
+    for made in ["mode tap", "mode tap multi_queue", "mode tun"] {
+        for in_use in [false, true] {
+            in_namespace(move || {
+                run(&format!("ip tuntap add dev lab3 {made}"));
+                let mode = if made == "mode tun" { Mode::PointToPoint } else { Mode::Ethernet };
+                let killed = attached(mode, made, libc::IFF_VNET_HDR);
+                take_offloads(&killed);
+                drop(killed);
+                assert!(has_offloads(), "{made}");
+                let user = in_use.then(|| attached(mode, made, 0));
+                let cleared = clear_offloads("lab3", false);
+                if in_use && made.contains("multi_queue") {
+                    assert!(matches!(cleared, Ok(true) | Err(OpenError::Busy { .. })), "{cleared:?}");
+                } else {
+                    assert!(cleared.unwrap(), "{made}, in use {in_use}");
+                    assert!(!has_offloads(), "{made}, in use {in_use}");
+                }
+                drop(user);
+                // Whoever wants them again gets them.
+                let request = OpenRequest { name: Some("lab3".into()), ..OpenRequest::new(mode, Unit::Any) };
+                assert!(open(&request).unwrap().offloads().tso);
+            });
+        }
+    }
+}
+
+#[test]
+fn n14_offloads_that_somebody_asked_for_stay_his() {
+    in_namespace(|| {
+        run("ip tuntap add dev lab3 mode tap");
+        let request =
+            OpenRequest { name: Some("lab3".into()), ..OpenRequest::new(Mode::Ethernet, Unit::Any) };
+        let user = open(&request).unwrap();
+        assert!(!clear_offloads("lab3", true).unwrap());
+        assert!(has_offloads());
+        drop(user);
+        assert!(!has_offloads());
+        assert!(clear_offloads("nothing", false).is_err());
+        run("ip link add br3 type bridge");
+        assert!(matches!(clear_offloads("br3", false), Err(OpenError::NameTaken { .. })));
+    });
+}
+
+fn has_offloads() -> bool {
+    let features = run("ethtool -k lab3");
+    ["tcp-segmentation-offload: on", "tx-udp-segmentation: on", "tx-checksumming: on"]
+        .iter()
+        .any(|feature| features.contains(feature))
+}
+
+/// Attached to `lab3` as other programs are: without flags as `ssh -w`.
+#[allow(unsafe_code)]
+fn attached(mode: Mode, made: &str, flags: libc::c_int) -> std::fs::File {
+    let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun").unwrap();
+    let kind = if mode == Mode::Ethernet { libc::IFF_TAP } else { libc::IFF_TUN };
+    let queues = if made.contains("multi_queue") { libc::IFF_MULTI_QUEUE } else { 0 };
+    // SAFETY: all of an ifreq may be zero, and TUNSETIFF reads and writes one ifreq.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (slot, byte) in request.ifr_name.iter_mut().zip(b"lab3") {
+            *slot = libc::c_char::from_ne_bytes([*byte]);
+        }
+        let flags = kind | queues | flags | libc::IFF_NO_PI;
+        request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).unwrap();
+        assert_eq!(libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request), 0);
+    }
+    tun
+}
+
+#[allow(unsafe_code)]
+fn take_offloads(tun: &std::fs::File) {
+    let offloads =
+        libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_USO4 | libc::TUN_F_USO6;
+    // SAFETY: TUNSETOFFLOAD takes its argument by value.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(offloads)) };
+    assert_eq!(result, 0);
 }
 
 #[test]
@@ -212,6 +339,74 @@ fn the_carrier_is_switched() {
             device.set_carrier(true).unwrap();
             assert!(has_carrier());
         }
+    });
+}
+
+#[test]
+fn n5_a_gap_in_the_carrier_is_seen_however_short() {
+    in_namespace(|| {
+        for mode in [Mode::Ethernet, Mode::PointToPoint] {
+            let mut whole = device(mode, Unit::Any);
+            let name = whole.name().to_owned();
+            let address = if mode == Mode::Ethernet { "192.0.2" } else { "198.51.100" };
+            run(&format!("ip address add {address}.1/24 dev {name}"));
+            run(&format!("ip link set {name} up"));
+            let learn = || {
+                if mode == Mode::Ethernet {
+                    run(&format!(
+                        "ip neighbour replace {address}.2 lladdr 02:00:00:00:00:02 nud reachable dev {name}"
+                    ));
+                }
+            };
+            let forgotten = || !run(&format!("ip neighbour show dev {name}")).contains("REACHABLE");
+            for _ in 0..4 {
+                learn();
+                whole.set_carrier(false).unwrap();
+                wait_until("the kernel has noted it", || whole.carrier_is_noted());
+                assert!(run(&format!("ip -o link show {name}")).contains("state DOWN"));
+                whole.set_carrier(true).unwrap();
+                assert!(whole.carrier_is_noted(), "it is on");
+                assert!(forgotten(), "{name}");
+            }
+        }
+    });
+}
+
+#[test]
+fn n5_the_carrier_of_an_interface_with_queues_is_noted_too() {
+    in_namespace(|| {
+        let interface = MultiQueue::open(&OpenRequest::new(Mode::Ethernet, Unit::Number(3))).unwrap();
+        let mut queues = [interface.queue().unwrap(), interface.queue().unwrap()];
+        run("ip address add 192.0.2.1/24 dev tap3");
+        run("ip link set tap3 up");
+        for _ in 0..3 {
+            for queue in &mut queues {
+                queue.set_carrier(true).unwrap();
+            }
+            run("ip neighbour replace 192.0.2.2 lladdr 02:00:00:00:00:02 nud reachable dev tap3");
+            queues[0].set_carrier(false).unwrap();
+            assert!(queues[0].carrier_is_noted(), "the other has carrier");
+            assert!(run("ip neighbour show dev tap3").contains("REACHABLE"));
+            queues[1].carrier_switch().unwrap().set(false).unwrap();
+            wait_until("the kernel has noted it", || queues[1].carrier_is_noted());
+            assert!(!run("ip neighbour show dev tap3").contains("REACHABLE"));
+        }
+    });
+}
+
+#[test]
+fn n5_an_interface_that_is_down_or_gone_has_nothing_to_note() {
+    in_namespace(|| {
+        let mut device = device(Mode::Ethernet, Unit::Number(3));
+        device.set_carrier(false).unwrap();
+        assert!(device.carrier_is_noted(), "down");
+        run("ip link set tap3 name elsewhere");
+        run("ip link set elsewhere up");
+        device.set_carrier(true).unwrap();
+        device.set_carrier(false).unwrap();
+        wait_until("the kernel has noted it under the new name", || device.carrier_is_noted());
+        run("ip link delete elsewhere");
+        assert!(device.carrier_is_noted(), "gone");
     });
 }
 

@@ -2,6 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn frame_of(mode: Mode, data: &[u8]) -> Result<&[u8], DecodeError> {
+    decode(mode, data).map(|datagram| datagram.frame)
+}
+
 fn ipv4(len: usize) -> Vec<u8> {
     let mut packet = vec![0; len];
     packet[0] = 0x45;
@@ -20,7 +24,7 @@ fn ethernet_frames_travel_bare() {
     let mut out = Vec::new();
     assert_eq!(encode(Mode::Ethernet, &frame, &mut out), Ok(60));
     assert_eq!(out, frame);
-    assert_eq!(decode(Mode::Ethernet, &out), Ok(frame.as_slice()));
+    assert_eq!(frame_of(Mode::Ethernet, &out), Ok(frame.as_slice()));
 }
 
 #[test]
@@ -30,7 +34,7 @@ fn packets_follow_their_address_family() {
         assert_eq!(encode(Mode::PointToPoint, &packet, &mut out), Ok(packet.len() + 4));
         assert_eq!(out[..4], family);
         assert_eq!(out[4..], packet);
-        assert_eq!(decode(Mode::PointToPoint, &out), Ok(packet.as_slice()));
+        assert_eq!(decode(Mode::PointToPoint, &out), Ok(Datagram { frame: &packet, odd_family: None }));
     }
 }
 
@@ -70,16 +74,32 @@ fn hostile_datagrams_are_refused_by_kind() {
         decode(Mode::Ethernet, &vec![0; 70000]),
         Err(DecodeError::Unfit(Unfit::TooLong { .. }))
     ));
-    let l3 = |data: &[u8]| decode(Mode::PointToPoint, data).map(<[u8]>::len);
+    let l3 = |data: &[u8]| frame_of(Mode::PointToPoint, data).map(<[u8]>::len);
     assert_eq!(l3(&[0, 0, 0]), Err(DecodeError::NoFamily(3)));
     assert!(matches!(l3(&[0, 0, 0, 2]), Err(DecodeError::Unfit(Unfit::TooShort { .. }))));
-    // Linux's AF_INET6 is 10; the wire has OpenBSD's.
-    let mut linux = vec![0, 0, 0, 10];
-    linux.extend(ipv6(60));
-    assert_eq!(l3(&linux), Err(DecodeError::UnknownFamily(10)));
-    let mut crossed = vec![0, 0, 0, 2];
-    crossed.extend(ipv6(60));
-    assert_eq!(l3(&crossed), Err(DecodeError::FamilyMismatch { family: 2 }));
+    assert!(matches!(l3(&[0, 0, 0, 24, 0x50]), Err(DecodeError::Unfit(Unfit::IpVersion(5)))));
+}
+
+#[test]
+fn n15_the_version_of_the_packet_decides_whatever_the_address_family_says() {
+    let odd = |family: u32, packet: &[u8]| {
+        let data = [&family.to_be_bytes(), packet].concat();
+        let datagram = decode(Mode::PointToPoint, &data).unwrap();
+        assert_eq!(datagram.frame, packet, "{family}");
+        datagram.odd_family
+    };
+    // AF_INET6 of Linux, FreeBSD and macOS, of a little-endian host, and nothing at all.
+    for family in [10, 28, 30, 0x0a00_0000, 0x86dd, 0, u32::MAX] {
+        assert_eq!(odd(family, &ipv6(60)), Some(family));
+        assert_eq!(odd(family, &ipv4(60)), Some(family));
+    }
+    assert_eq!(odd(2, &ipv6(60)), Some(2));
+    assert_eq!(odd(24, &ipv4(60)), Some(24));
+    assert_eq!(odd(24, &ipv6(60)), None);
+    assert_eq!(odd(2, &ipv4(60)), None);
+    for packet in [&[0x50; 60][..], &[0; 60], &ipv6(39), &ipv4(19), &[]] {
+        assert!(decode(Mode::PointToPoint, &[&[0, 0, 0, 10], packet].concat()).is_err());
+    }
 }
 
 #[test]
@@ -110,7 +130,7 @@ proptest! {
         frame.extend(body);
         let mut out = Vec::new();
         if encode(mode, &frame, &mut out).is_ok() {
-            prop_assert_eq!(decode(mode, &out), Ok(frame.as_slice()));
+            prop_assert_eq!(decode(mode, &out), Ok(Datagram { frame: &frame, odd_family: None }));
         } else {
             prop_assert!(out.is_empty());
         }
@@ -119,7 +139,7 @@ proptest! {
     #[test]
     fn decoding_is_total(ethernet: bool, data in prop::collection::vec(any::<u8>(), 0..100)) {
         let mode = if ethernet { Mode::Ethernet } else { Mode::PointToPoint };
-        if let Ok(frame) = decode(mode, &data) {
+        if let Ok(frame) = frame_of(mode, &data) {
             prop_assert!(crate::guard::check(mode, frame).is_ok());
         }
         let _ = Open::decode(&data);

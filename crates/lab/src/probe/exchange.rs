@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tapline_config::ZonedAddr;
 
 use super::echo::Echo;
-use super::rounds::{Rounds, Step};
+use super::rounds::{Pace, Rounds, Step};
 use super::socket::EchoSocket;
 use super::{Limits, ProbeError};
 
@@ -28,16 +28,17 @@ pub(crate) struct Unfinished {
 }
 
 /// Sends requests to `target` from the calling thread's network namespace until `answered` breaks off (`Ok(None)`)
-/// or the time is over. After each answer the next request follows at once.
+/// or the time is over.
 pub(crate) fn exchange(
     target: &ZonedAddr,
     limits: &Limits<'_>,
+    pace: Pace,
     mut answered: impl FnMut(Answer) -> ControlFlow<()>,
 ) -> Result<Option<Unfinished>, ProbeError> {
     let identifier =
         getrandom::u32().map_err(|error| ProbeError::Socket(io::Error::other(error)))?.to_be_bytes();
     let identifier = u16::from_be_bytes([identifier[0], identifier[1]]);
-    let mut rounds = Rounds::new(Instant::now(), limits.deadline);
+    let mut rounds = Rounds::new(Instant::now(), limits.deadline, pace);
     let mut socket: Option<EchoSocket> = None;
     let mut last = None;
     loop {
@@ -70,7 +71,7 @@ pub(crate) fn exchange(
                         if answered(Answer { source, sequence: echo.sequence, round_trip }).is_break() {
                             return Ok(None);
                         }
-                        rounds.hurry(now);
+                        rounds.answered(now, echo.sequence);
                     }
                     Ok(_) => {}
                     Err(error) => {

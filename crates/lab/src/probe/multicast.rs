@@ -8,6 +8,7 @@ use tapline_config::{Name, ZonedAddr};
 
 use super::exchange::{Unfinished, exchange};
 use super::ping::milliseconds;
+use super::rounds::Pace;
 use super::{Limits, ProbeError};
 use crate::outcome::Figures;
 
@@ -22,7 +23,7 @@ pub(crate) fn multicast(
     let mut known: BTreeMap<IpAddr, Name> = BTreeMap::new();
     let mut times = BTreeMap::new();
     let mut strangers = BTreeSet::new();
-    let unfinished = exchange(group, limits, |answer| {
+    let unfinished = exchange(group, limits, Pace::Steady, |answer| {
         // An address may be too new to be known the first time.
         if !known.contains_key(&answer.source)
             && let Some(name) = whose(answer.source)

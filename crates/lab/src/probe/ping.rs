@@ -7,6 +7,7 @@ use std::time::Duration;
 use tapline_config::ZonedAddr;
 
 use super::exchange::{Unfinished, exchange};
+use super::rounds::Pace;
 use super::{Limits, ProbeError};
 use crate::outcome::Figures;
 
@@ -14,7 +15,7 @@ use crate::outcome::Figures;
 pub(crate) fn ping(target: &ZonedAddr, count: u32, limits: &Limits<'_>) -> Result<Figures, ProbeError> {
     let wanted = usize::try_from(count).unwrap_or(usize::MAX);
     let mut times = BTreeMap::new();
-    let unfinished = exchange(target, limits, |answer| {
+    let unfinished = exchange(target, limits, Pace::Eager, |answer| {
         if answer.source == target.address {
             times.entry(answer.sequence).or_insert(answer.round_trip);
         }

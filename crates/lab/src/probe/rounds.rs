@@ -8,9 +8,19 @@ use std::time::{Duration, Instant};
 pub(crate) struct Rounds {
     next: Instant,
     deadline: Instant,
+    pace: Pace,
     sequence: u16,
     /// The latest requests, oldest first.
     sent: VecDeque<(u16, Instant)>,
+}
+
+/// What an answer is to the next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// It follows the answer to the latest request at once: one station answers each once.
+    Eager,
+    /// Nothing: as many answer as there are, and each request that one of them caused would be answered by all.
+    Steady,
 }
 
 /// What to do now.
@@ -24,15 +34,15 @@ pub(crate) enum Step {
     Over,
 }
 
-/// Time between two requests while nobody answers.
+/// Time between two requests, but for those that follow an answer.
 const INTERVAL: Duration = Duration::from_millis(200);
 /// Requests whose answers are still known: 10 s of them.
 const REMEMBERED: usize = 50;
 
 impl Rounds {
     /// The first request is due at once.
-    pub(crate) fn new(now: Instant, deadline: Instant) -> Self {
-        Self { next: now, deadline, sequence: 0, sent: VecDeque::new() }
+    pub(crate) fn new(now: Instant, deadline: Instant, pace: Pace) -> Self {
+        Self { next: now, deadline, pace, sequence: 0, sent: VecDeque::new() }
     }
 
     pub(crate) fn step(&mut self, now: Instant) -> Step {
@@ -57,9 +67,11 @@ impl Rounds {
         Some(now.saturating_duration_since(*sent))
     }
 
-    /// Makes the next request due at once.
-    pub(crate) fn hurry(&mut self, now: Instant) {
-        self.next = now;
+    /// An answer to the request `sequence` came.
+    pub(crate) fn answered(&mut self, now: Instant, sequence: u16) {
+        if self.pace == Pace::Eager && sequence == self.sequence {
+            self.next = now;
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("ipv4_addresses_alone_mean_no_ipv6", ipv4_addresses_alone_mean_no_ipv6),
         trial("a_router_forwards", a_router_forwards),
         trial("every_port_hears_multicast", every_port_hears_multicast),
+        trial("u7_sixty_four_hosts_answer_a_group", u7_sixty_four_hosts_answer_a_group),
         trial("what_fails_has_a_reason", what_fails_has_a_reason),
         trial("a_daemon_that_ends_is_the_reason", a_daemon_that_ends_is_the_reason),
         trial("a_daemon_that_ends_badly_is_warned_about", a_daemon_that_ends_badly_is_warned_about),
@@ -103,6 +104,28 @@ checks:
 ";
     let outcome = run(text).unwrap();
     assert!(outcome.passed(), "{outcome:#?}");
+}
+
+fn u7_sixty_four_hosts_answer_a_group() {
+    for count in [8, 64] {
+        let names: Vec<String> = (0..count).map(|number| format!("h{number}")).collect();
+        let hosts: Vec<String> =
+            names.iter().map(|name| format!("{name}: {{interfaces: {{lan: {{}}}}}}")).collect();
+        let text = format!(
+            "
+networks: {{lan: {{}}}}
+hosts: {{{}}}
+checks: [{{from: h3, multicast: 'ff02::1%lan', replies-from: [{}]}}]
+",
+            hosts.join(", "),
+            names.join(", ")
+        );
+        let outcome = run(&text).unwrap();
+        let Verdict::Passed { figures: Figures::Answers { rtt_ms_by_host } } = verdicts(&outcome)[0] else {
+            panic!("{count}: {outcome:#?}");
+        };
+        assert_eq!(rtt_ms_by_host.len(), count);
+    }
 }
 
 fn every_port_hears_multicast() {

@@ -27,6 +27,7 @@ pub(crate) fn bridges(config: &config::Config) -> Desired {
                     bridge: None,
                 }
                 .interface(),
+                created_with: None,
             },
         );
         for port in &bridge.interfaces {

@@ -29,8 +29,8 @@ pub(crate) enum DevicesError {
 impl DevicesError {
     /// Somebody has the interface, and has it in a way of his own.
     pub(super) fn is_taken(&self) -> bool {
-        use OpenError::{Busy, MultiQueue, SingleQueue};
-        matches!(self, Self::Open(Busy { .. } | MultiQueue { .. } | SingleQueue { .. }))
+        use OpenError::{Busy, SingleQueue};
+        matches!(self, Self::Open(Busy { .. } | SingleQueue { .. }))
     }
 }
 

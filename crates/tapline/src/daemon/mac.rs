@@ -43,18 +43,34 @@ impl Place {
     }
 }
 
-/// Locally administered, of one interface. The ends of one link differ whatever else is the same, as one of them opened
+/// The address that a bridge is made with. Left to itself it would have that of a port, and another one each time a port
+/// comes or goes, for which its neighbours lose it.
+pub(super) fn of_bridge(interface: &str) -> Option<[u8; 6]> {
+    Place::here().ok().map(|place| derived(&place, LOCAL, &["bridge", interface]))
+}
+
+/// The highest byte that is locally administered and of one interface: a bridge without an address of its own takes the
+/// least of its ports', which then is never a tap's that comes and goes while it has any other port.
+const HIGH: u8 = 0xfe;
+/// As the kernel makes them.
+const LOCAL: u8 = 0x02;
+
+/// The ends of one link differ whatever else is the same, as one of them opened
 /// it and the other accepted it.
 fn address(place: &Place, interface: &str, end: End<'_>) -> [u8; 6] {
     let (role, name) = match end {
         End::Opened(name) => ("opened", name),
         End::Accepted(name) => ("accepted", name),
     };
+    derived(place, HIGH, &[role, name, interface])
+}
+
+fn derived(place: &Place, first: u8, parts: &[&str]) -> [u8; 6] {
     // A byte that is in none of them keeps the parts apart.
-    let text = [place.boot.trim(), &place.namespace.to_string(), role, name, interface].join("\0");
+    let text = [place.boot.trim(), &place.namespace.to_string(), &parts.join("\0")].join("\0");
     let digest: [u8; 20] = Sha1::digest(text).into();
-    let [first, second, third, fourth, fifth, sixth, ..] = digest;
-    [first & 0b1111_1100 | 0b10, second, third, fourth, fifth, sixth]
+    let [second, third, fourth, fifth, sixth, ..] = digest;
+    [first, second, third, fourth, fifth, sixth]
 }
 
 #[cfg(test)]

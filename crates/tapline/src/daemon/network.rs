@@ -7,13 +7,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use tapline_control::{
-    Controller, Desired, Interface, InterfaceName, Journal, JournalError, LinkEvent, LinkEvents, Outcome,
+    Controller, Desired, Interface, InterfaceName, Journal, JournalError, LinkEvent, LinkEvents, MacAddress,
+    Outcome,
     ReconcileError,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use super::mac;
 use super::retry::Retry;
 use waits::Waits;
 
@@ -41,6 +43,8 @@ pub(crate) struct NetworkKeeper {
     news: mpsc::UnboundedSender<NetworkNews>,
     waits: Waits,
     retry: Retry,
+    /// Whether the filters of this host that stand between ports have been looked for.
+    filters_said: bool,
 }
 
 /// What others did to the network.
@@ -115,6 +119,7 @@ impl NetworkKeeper {
             error => NetworkError::State(error),
         })?;
         let controller = Controller::new(journal)?.with_dad_deadline(Duration::ZERO);
+        clear_what_was_left(&controller).await;
         let events = controller.link_events().await?;
         let (sender, requests) = mpsc::unbounded_channel();
         let (news, told) = mpsc::unbounded_channel();
@@ -127,6 +132,7 @@ impl NetworkKeeper {
             news,
             waits: Waits::default(),
             retry: Retry::default(),
+            filters_said: false,
         };
         Ok((keeper, NetworkHandle { requests: sender }, told))
     }
@@ -204,14 +210,32 @@ impl NetworkKeeper {
             for change in &outcome.changes {
                 info!("network: {change}");
             }
+            for narrow in &outcome.narrow {
+                warn!("network: {narrow}");
+            }
         }
         for reason in waits.reasons().difference(self.waits.reasons()) {
             warn!("network: {reason}; waiting for it, the rest goes on");
         }
         let unfinished = result.is_err() || !waits.reasons().is_empty();
+        self.say_filters();
         self.retry.waits(unfinished, Instant::now().into_std());
         self.waits = waits;
         Ok(result.map(drop)?)
+    }
+
+    /// Once, when there is a bridge: what will be missed on it is not found by looking at bridges.
+    fn say_filters(&mut self) {
+        let mut interfaces = self.configured.interfaces.values().chain(self.accepted.values());
+        let bridges = !self.configured.bridges.is_empty() || interfaces.any(|one| one.bridge.is_some());
+        if self.filters_said || !bridges {
+            return;
+        }
+        self.filters_said = true;
+        match tapline_control::bridge_filters() {
+            Ok(filters) => filters.iter().for_each(|filter| warn!("network: {filter}")),
+            Err(error) => debug!(%error, "the filters between ports of bridges are not known"),
+        }
     }
 
     /// Leaves out one part after the other until the rest succeeds.
@@ -236,6 +260,9 @@ impl NetworkKeeper {
 
     fn wanted(&self) -> Desired {
         let mut wanted = self.configured.clone();
+        for (name, bridge) in &mut wanted.bridges {
+            bridge.created_with = mac::of_bridge(name.as_str()).map(MacAddress);
+        }
         wanted.interfaces.extend(self.accepted.clone());
         wanted
     }
@@ -245,6 +272,14 @@ impl NetworkKeeper {
             Ok(Ok(_)) => {}
             Ok(Err(duplicates)) => warn!("{duplicates}"),
             Err(error) => warn!("{error}"),
+        }
+    }
+
+    /// One of ours has carrier again.
+    async fn came_back(&self, interface: &InterfaceName) {
+        match self.controller.port_returned(interface).await {
+            Ok(returned) => debug!(%interface, ?returned, "it has carrier again"),
+            Err(error) => warn!("{interface} has carrier again, but {error}"),
         }
     }
 
@@ -280,14 +315,29 @@ impl NetworkKeeper {
             {
                 NetworkNews::Up(interface)
             }
-            LinkEvent::New { .. }
-            | LinkEvent::Up { .. }
-            | LinkEvent::Down { .. }
-            | LinkEvent::Gone { .. } => {
+            LinkEvent::Up { interface, .. } => return self.came_back(&interface).await,
+            LinkEvent::New { .. } | LinkEvent::Down { .. } | LinkEvent::Gone { .. } => {
                 return;
             }
         };
         let _ = self.news.send(news);
+    }
+}
+
+/// Takes the offloads of a daemon that was killed from the devices that it did not make, whoever uses them now.
+async fn clear_what_was_left(controller: &Controller) {
+    match controller.attached().await {
+        Ok(devices) => {
+            for (name, tun) in devices {
+                match tapline_device::clear_offloads(name.as_str(), tun.header) {
+                    Ok(cleared) => debug!(interface = %name, cleared, "a daemon that was killed had it"),
+                    Err(error) => {
+                        warn!("a daemon that was killed may have left its offloads on {name}: {error}")
+                    }
+                }
+            }
+        }
+        Err(error) => warn!("{error}"),
     }
 }
 

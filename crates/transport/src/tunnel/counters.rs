@@ -10,6 +10,8 @@ pub struct Counters {
     pub send_drops: Counter,
     /// Frames from the peer that did not reach the device: malformed, or refused by the kernel.
     pub receive_drops: Counter,
+    /// Packets from the peer behind an address family that is not OpenBSD's for their version. They were delivered.
+    pub odd_families: Counter,
     /// Packets that were marked (ECN) because they had waited too long, in place of being dropped.
     pub marked: Counter,
 }

@@ -16,6 +16,8 @@ pub(super) struct Inbound {
     dialect: Dialect,
     /// What the device takes undone, and what the peer was told.
     offloads: Offloads,
+    /// What the device takes now.
+    joined: Offloads,
     /// Joins the frames of a flow, so that one write carries many.
     coalescer: Coalescer,
 }
@@ -38,7 +40,7 @@ pub(super) enum InboundError {
 
 impl Inbound {
     pub(super) fn new(mode: Mode, dialect: Dialect, offloads: Offloads) -> Self {
-        Self { mode, dialect, offloads, coalescer: Coalescer::new(mode, offloads) }
+        Self { mode, dialect, offloads, joined: offloads, coalescer: Coalescer::new(mode, offloads) }
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -63,14 +65,30 @@ impl Inbound {
     pub(super) fn batch_ended(&mut self, device: &mut dyn Device, counters: &Counters) -> io::Result<()> {
         let mut output = Output::new(device, counters);
         self.coalescer.flush(|header, bytes| output.write(header, bytes));
-        output.result
+        output.result?;
+        let takes = device.offloads();
+        if takes != self.joined {
+            // The device had to cut what was joined for it.
+            self.joined = takes;
+            self.coalescer = Coalescer::new(self.mode, takes);
+        }
+        Ok(())
     }
 
     fn datagram(&mut self, data: &[u8], device: &mut dyn Device, counters: &Counters) -> io::Result<()> {
-        let Ok(frame) = stock::decode(self.mode, data) else {
+        let Ok(stock::Datagram { frame, odd_family }) = stock::decode(self.mode, data) else {
             counters.receive_drops.add(1);
             return Ok(());
         };
+        if let Some(family) = odd_family {
+            if counters.odd_families.read() == 0 {
+                tracing::warn!(
+                    family,
+                    "the peer numbers address families as no OpenSSH does; what its packets are is taken from themselves"
+                );
+            }
+            counters.odd_families.add(1);
+        }
         let mut output = Output::new(device, counters);
         self.coalescer.push(&NetHeader::default(), frame, |header, bytes| output.write(header, bytes));
         output.result

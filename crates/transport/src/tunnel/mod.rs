@@ -3,6 +3,7 @@
 //! [`Tunnels`] is what a session's handler owns. It is a state machine driven by the session's loop (see
 //! `russh_channels::tunnel`): data in place, datagrams on demand, no task and no queue between device and cipher.
 
+mod carrier;
 mod counters;
 mod flight;
 mod inbound;
@@ -185,9 +186,7 @@ impl Tunnels {
     }
 
     fn plug(&mut self, mut port: Port) {
-        if let Err(error) = port.device().set_carrier(true) {
-            tracing::debug!(%error, device = port.device().name(), "cannot switch the carrier on");
-        }
+        port.plug();
         self.ports.push(port);
     }
 

@@ -7,6 +7,7 @@ use russh_channels::ChannelId;
 use russh_channels::tunnel::TunnelWriter;
 use tapline_frame::{Offloads, records, tunnel as stock};
 
+use super::carrier::Carrier;
 use super::flight::Bounds;
 use super::inbound::{Inbound, InboundError, Said};
 use super::line::Line;
@@ -64,6 +65,7 @@ impl Dialect {
 pub(super) struct Port {
     channel: ChannelId,
     device: Lease,
+    carrier: Carrier,
     outbound: Outbound,
     inbound: Inbound,
     window: ReceiveWindow,
@@ -104,6 +106,7 @@ impl Port {
             inbound: Inbound::new(mode, dialect, device.offloads()),
             window: ReceiveWindow::new(dialect.receive_bounds().within(window_limit)),
             device,
+            carrier: Carrier::default(),
             counters,
             fresh: false,
             is_tired: false,
@@ -120,6 +123,11 @@ impl Port {
         &mut self.device
     }
 
+    /// The tunnel is there: the device gets its carrier.
+    pub(super) fn plug(&mut self) {
+        self.carrier.turn_on(&mut *self.device);
+    }
+
     /// The acceptor's first record.
     pub(super) fn greet(&mut self, hello: &records::Hello<'_>) {
         self.outbound.greet(hello);
@@ -128,6 +136,7 @@ impl Port {
 
     /// Ready when [`Port::send`] has something to do: the device is read there.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), PortError>> {
+        self.carrier.poll(&mut *self.device, cx);
         if self.fresh {
             return Poll::Ready(Ok(()));
         }

@@ -137,6 +137,31 @@ fn datagrams_that_are_no_packets_are_dropped_and_counted() {
 }
 
 #[test]
+fn n15_packets_behind_odd_address_families_are_delivered_and_counted() {
+    in_namespace(|| async {
+        let site = Site::new();
+        let mut server = site.serve(site.options(&line(CLIENT)));
+        let (mut peer, channel, opened, mut device) =
+            tunnel(&site, &mut server, stock::CHANNEL_TYPE, &stock_open(Mode::PointToPoint)).await;
+        let family = |family: u32, packet: &[u8]| [&family.to_be_bytes(), packet].concat();
+        let ipv6 = [[0x60, 0, 0, 0, 0, 0, 59, 64].as_slice(), &[0xfd; 32]].concat();
+        for odd in [10, 28, 30, 2, 0] {
+            peer.data(channel, &family(odd, &ipv6)).await;
+            delivered(&mut device, &[ipv6.clone()]).await;
+        }
+        peer.data(channel, &family(24, &ipv6)).await;
+        peer.data(channel, &family(24, &ipv4_packet(1))).await;
+        delivered(&mut device, &[ipv6.clone(), ipv4_packet(1)]).await;
+        let counters = &opened.counters;
+        until("six odd ones are counted", || counters.odd_families.read() == 6).await;
+        assert_eq!(counters.receive_drops.read(), 0);
+        transmit(&mut device, &ipv6);
+        assert_eq!(peer.said(channel).await, Said::Data(family(24, &ipv6)));
+        server.no_event();
+    });
+}
+
+#[test]
 fn records_around_one_that_is_no_frame_are_delivered() {
     in_namespace(|| async {
         let site = Site::new();

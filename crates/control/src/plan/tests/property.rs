@@ -108,6 +108,7 @@ fn desired() -> impl Strategy<Value = Desired> {
             interfaces,
             parameters,
             settings: Interface { bridge: None, ..settings },
+            created_with: None,
         });
     let bridges = prop::collection::btree_map(select(BRIDGES.to_vec()).prop_map(name), bridge, 0..3);
     (interfaces, bridges).prop_map(|(interfaces, bridges)| Desired { interfaces, bridges })
