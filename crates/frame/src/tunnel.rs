@@ -11,6 +11,12 @@ use crate::guard::{IpVersion, MAX_FRAME, MAX_PACKET, Unfit, check_ethernet, chec
 pub const CHANNEL_TYPE: &str = "tun@openssh.com";
 /// The longest CHANNEL_DATA string that OpenSSH accepts, in bytes: it wants the string and its length field within 32768.
 pub const MAX_DATA: usize = 32768 - 4;
+/// The largest packet in bytes, and so the largest MTU, that crosses a tap or tun of OpenSSH whole: it reads its device
+/// into 16 KiB, where an Ethernet header and the address family of a tun have to fit.
+pub const MAX_MTU: u32 = 16_384 - 14;
+/// The longest packet of a point-to-point tunnel whose answer may be as long: OpenSSH stops for good to read a tun device
+/// that had a longer one.
+pub const MAX_ANSWERED: usize = 16_380;
 /// The unit number that stands for "any" in an open message.
 pub const UNIT_ANY: u32 = 0x7fff_ffff;
 /// The highest unit number OpenSSH takes.

@@ -230,6 +230,9 @@ impl Acceptance {
     fn tell_opened(&mut self, tunnel: &OpenedTunnel) {
         let peer = &tunnel.peer.name;
         let mut connections = None;
+        if let Ok(interface) = tunnel.device.parse() {
+            self.network.peer_speaks(interface, tunnel.dialect);
+        }
         if let Some(member) = tunnel.bundle {
             let up = self.up.entry(tunnel.device.clone()).or_default();
             up.tunnels.insert(member.number(), (tunnel.peer.session, tunnel.channel));

@@ -65,6 +65,8 @@ pub(crate) enum Persistence {
 pub(crate) enum LinkNews {
     Up,
     Down,
+    /// The channel that the peer has taken.
+    Speaks(Dialect),
     /// The link has given up, for this reason. One that is told to stop says nothing: another of its name may be there.
     Ended(String),
 }
@@ -379,6 +381,7 @@ impl Connection {
             }
         };
         established();
+        self.place.tell(LinkNews::Speaks(tunnel.dialect));
         let mut presence = self.place.opened(&tunnel.device, tunnel.dialect, session.peer_version());
         loop {
             tokio::select! {

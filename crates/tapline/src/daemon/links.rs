@@ -15,7 +15,7 @@ use super::devices::{self, Devices};
 use super::link::{Doors, LinkHandle, LinkNews, LinkPlan};
 use super::network::{NetworkError, NetworkHandle};
 use super::retry::Retry;
-use super::{LinkSpec, Persistence, WantedLink};
+use super::{LinkSpec, Persistence, WantedLink, outside};
 
 /// Brings what runs to what is wanted, link by link: the trouble of one holds up no other.
 pub(super) struct Links {
@@ -118,6 +118,11 @@ impl Links {
         self.pursue().await
     }
 
+    /// The interface that a link has.
+    pub(super) fn interface_of(&self, name: &str) -> Option<&InterfaceName> {
+        self.running.get(name).map(|link| &link.interface)
+    }
+
     /// Links that wait for the next attempt make it now.
     pub(super) fn nudge(&self) {
         for link in self.running.values() {
@@ -187,6 +192,13 @@ impl Links {
         let ready =
             change.ready.iter().map(|(spec, devices)| (devices.interface.clone(), spec.interface.clone()));
         desired.interfaces.extend(ready);
+        for (spec, devices) in &change.ready {
+            // A link without routes covers nothing but its own network; then its first attempt is early enough.
+            if !spec.interface.routes.is_empty() {
+                let servers = outside::servers(&spec.options).await;
+                self.network.keep_outside(devices.interface.clone(), servers).await;
+            }
+        }
         let result = self.network.replace(desired).await;
         if result.is_ok() {
             for (spec, devices) in change.ready {
@@ -277,9 +289,11 @@ impl Links {
 
     fn start(&mut self, spec: LinkSpec, devices: Devices) -> Result<(), (String, std::io::Error)> {
         let name = spec.name.clone();
+        let mut options = spec.options.clone();
+        outside::keep(&mut options, &self.network, &devices.interface);
         let plan = LinkPlan {
             name: name.clone(),
-            options: spec.options.clone(),
+            options,
             devices: devices.queues,
             remote_unit: spec.remote_unit,
             native: spec.native,

@@ -10,6 +10,7 @@ mod links;
 mod mac;
 mod network;
 mod notify;
+mod outside;
 mod retry;
 mod server;
 mod serving;
@@ -306,6 +307,12 @@ impl Daemon {
                         Ok(())
                     }
                     LinkNews::Down => Ok(()),
+                    LinkNews::Speaks(dialect) => {
+                        if let Some(interface) = self.links.interface_of(&link) {
+                            self.network.peer_speaks(interface.clone(), dialect);
+                        }
+                        Ok(())
+                    }
                     LinkNews::Ended(why) if self.links.persists(&link) => {
                         warn!("link {link}: {why}; it starts anew");
                         self.links.start_anew(&link).await

@@ -3,14 +3,15 @@
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use tapline_control::{
     Controller, Desired, Interface, InterfaceName, Journal, JournalError, LinkEvent, LinkEvents, MacAddress,
-    Outcome,
-    ReconcileError,
+    Obstacle, Outcome, ReconcileError, Tunnels, keep_outside, may_need,
 };
+use tapline_transport::tunnel::Dialect;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
@@ -43,6 +44,12 @@ pub(crate) struct NetworkKeeper {
     news: mpsc::UnboundedSender<NetworkNews>,
     waits: Waits,
     retry: Retry,
+    /// The interfaces of links, and where their connections go.
+    tunnels: Tunnels,
+    /// What keeps connections from being kept outside, as it was said last.
+    obstacles: BTreeSet<Obstacle>,
+    /// The largest packets that the peers of links take.
+    limits: BTreeMap<InterfaceName, u32>,
     /// Whether the filters of this host that stand between ports have been looked for.
     filters_said: bool,
 }
@@ -95,6 +102,17 @@ enum Request {
     },
     /// A link came up: addresses that waited for carrier are detected now.
     Settle,
+    /// The connection of a link goes to these addresses, and must not go through the link.
+    KeepOutside {
+        interface: InterfaceName,
+        servers: BTreeSet<IpAddr>,
+        reply: oneshot::Sender<()>,
+    },
+    /// The peer of a link takes no more than packets of this size, in bytes, if it is a limit.
+    LimitMtu {
+        interface: InterfaceName,
+        most: Option<u32>,
+    },
     /// The configuration names this.
     Replace {
         configured: Box<Desired>,
@@ -132,6 +150,9 @@ impl NetworkKeeper {
             news,
             waits: Waits::default(),
             retry: Retry::default(),
+            tunnels: Tunnels::new(),
+            obstacles: BTreeSet::new(),
+            limits: BTreeMap::new(),
             filters_said: false,
         };
         Ok((keeper, NetworkHandle { requests: sender }, told))
@@ -181,13 +202,20 @@ impl NetworkKeeper {
                 }
                 Some(Request::Forget { name }) => {
                     self.accepted.remove(&name);
+                    self.forget_unwanted();
                     if let Err(error) = self.reconcile().await {
                         warn!("{error}");
                     }
                 }
+                Some(Request::KeepOutside { interface, servers, reply }) => {
+                    self.keep_outside(interface, servers).await;
+                    let _ = reply.send(());
+                }
+                Some(Request::LimitMtu { interface, most }) => self.limit_mtu(interface, most).await,
                 Some(Request::Settle) => settle = Some(Instant::now() + SETTLED),
                 Some(Request::Replace { configured, reply }) => {
                     let before = std::mem::replace(&mut self.configured, *configured);
+                    self.forget_unwanted();
                     let result = self.reconcile().await;
                     if result.is_err() {
                         self.configured = before;
@@ -224,6 +252,15 @@ impl NetworkKeeper {
         Ok(result.map(drop)?)
     }
 
+    /// What was said of interfaces that are wanted no more.
+    fn forget_unwanted(&mut self) {
+        let Self { configured, accepted, tunnels, limits, .. } = self;
+        let is_wanted =
+            |name: &InterfaceName| configured.interfaces.contains_key(name) || accepted.contains_key(name);
+        tunnels.retain(|name, _| is_wanted(name));
+        limits.retain(|name, _| is_wanted(name));
+    }
+
     /// Once, when there is a bridge: what will be missed on it is not found by looking at bridges.
     fn say_filters(&mut self) {
         let mut interfaces = self.configured.interfaces.values().chain(self.accepted.values());
@@ -245,6 +282,7 @@ impl NetworkKeeper {
         for interface in asked.interfaces.values_mut() {
             interface.required = false;
         }
+        self.lead_outside(&mut asked).await;
         let mut waits = Waits::default();
         loop {
             match self.controller.reconcile(&waits.trim(asked.clone())).await {
@@ -264,6 +302,11 @@ impl NetworkKeeper {
             bridge.created_with = mac::of_bridge(name.as_str()).map(MacAddress);
         }
         wanted.interfaces.extend(self.accepted.clone());
+        for (name, most) in &self.limits {
+            if let Some(interface) = wanted.interfaces.get_mut(name) {
+                interface.mtu = Some(interface.mtu.unwrap_or(*most).min(*most));
+            }
+        }
         wanted
     }
 
@@ -272,6 +315,61 @@ impl NetworkKeeper {
             Ok(Ok(_)) => {}
             Ok(Err(duplicates)) => warn!("{duplicates}"),
             Err(error) => warn!("{error}"),
+        }
+    }
+
+    /// Adds the routes that keep connections outside of their own links.
+    async fn lead_outside(&mut self, asked: &mut Desired) {
+        if !self.tunnels.iter().any(|(tunnel, servers)| may_need(asked, tunnel, servers)) {
+            self.obstacles.clear();
+            return;
+        }
+        match self.controller.observe().await {
+            Ok(observed) => {
+                let kept = keep_outside(asked, &observed, &self.tunnels);
+                for obstacle in kept.obstacles.difference(&self.obstacles) {
+                    warn!("network: {obstacle}");
+                }
+                self.obstacles = kept.obstacles;
+            }
+            Err(error) => warn!("{error}"),
+        }
+    }
+
+    async fn keep_outside(&mut self, interface: InterfaceName, servers: BTreeSet<IpAddr>) {
+        let before = self.tunnels.insert(interface.clone(), servers);
+        let wanted = self.wanted();
+        let may_need = |servers: &BTreeSet<IpAddr>| may_need(&wanted, &interface, servers);
+        if !before.as_ref().is_some_and(may_need) && !self.tunnels.get(&interface).is_some_and(may_need) {
+            return;
+        }
+        // Also when they are the same: the way to them may be another one now.
+        if let Err(error) = self.reconcile().await {
+            warn!("{error}");
+        }
+    }
+
+    async fn limit_mtu(&mut self, interface: InterfaceName, most: Option<u32>) {
+        let Some(most) = most else {
+            if self.limits.remove(&interface).is_some()
+                && let Err(error) = self.reconcile().await
+            {
+                warn!("{error}");
+            }
+            return;
+        };
+        if !self.wanted().interfaces.contains_key(&interface) {
+            return;
+        }
+        let observed = self.controller.observe().await.unwrap_or_default();
+        let Some(link) = observed.links.get(&interface).filter(|link| link.mtu > most) else { return };
+        warn!(
+            "network: the mtu of {interface} is {}, and its peer is a stock OpenSSH, whose frames are cut off beyond              16,384 bytes: it is {most} here while that is so; set `mtu: {most}` or less on both sides",
+            link.mtu
+        );
+        self.limits.insert(interface, most);
+        if let Err(error) = self.reconcile().await {
+            warn!("{error}");
         }
     }
 
@@ -366,6 +464,23 @@ impl NetworkHandle {
     /// The interface is gone, or soon will be.
     pub(crate) fn forget(&self, name: InterfaceName) {
         let _ = self.requests.send(Request::Forget { name });
+    }
+
+    /// Ready when a connection to these addresses, which is that of the link with the interface, may be tried.
+    pub(crate) async fn keep_outside(&self, interface: InterfaceName, servers: BTreeSet<IpAddr>) {
+        let (reply, answer) = oneshot::channel();
+        if self.requests.send(Request::KeepOutside { interface, servers, reply }).is_ok() {
+            let _ = answer.await;
+        }
+    }
+
+    /// The peer of the link with the interface speaks like this from now on.
+    pub(crate) fn peer_speaks(&self, interface: InterfaceName, dialect: Dialect) {
+        let most = match dialect {
+            Dialect::Stock => Some(tapline_frame::tunnel::MAX_MTU),
+            Dialect::Native => None,
+        };
+        let _ = self.requests.send(Request::LimitMtu { interface, most });
     }
 
     /// A link came up.

@@ -1,7 +1,7 @@
 //! From a name to a TCP connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use futures::StreamExt;
@@ -29,6 +29,13 @@ pub(super) async fn dial(
         resolved = resolve(options) => resolved?,
         () = at(deadline) => return Err(timed_out(Vec::new())),
     };
+    if let Some(outside) = &options.outside {
+        let servers: Vec<IpAddr> = resolved.targets.iter().map(SocketAddr::ip).collect();
+        tokio::select! {
+            () = outside.keep_outside(&servers) => {}
+            () = at(deadline) => return Err(timed_out(Vec::new())),
+        }
+    }
     let mut failed = Vec::new();
     let mut race = Race::new(resolved.targets);
     let mut under_way = FuturesUnordered::new();

@@ -42,7 +42,7 @@ pub use error::{
 };
 pub use handler::Peer;
 pub use known_hosts_command::KnownHostsCommand;
-pub use options::{AddressFamily, HANDSHAKE_LIMIT, Methods, Options, Proxy, RekeyLimit};
+pub use options::{AddressFamily, HANDSHAKE_LIMIT, KeepOutside, Methods, Options, Proxy, RekeyLimit};
 pub use progress::Step;
 pub use prompt::{NonInteractive, PromptError, Prompter, Terminal};
 pub use secrets::Secrets;

@@ -1,6 +1,9 @@
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures::future::BoxFuture;
 
 use super::{KnownHostsCommand, Secrets};
 use crate::Tuning;
@@ -24,6 +27,8 @@ pub struct Options {
     /// the kernel, and the SSH handshake to [`HANDSHAKE_LIMIT`].
     pub connect_timeout: Option<Duration>,
     pub proxy: Proxy,
+    /// Asked before connections to the addresses that the host was found to have.
+    pub outside: Option<Arc<dyn KeepOutside>>,
 
     /// Looked up in known hosts instead of host and port.
     pub host_key_alias: Option<String>,
@@ -62,6 +67,12 @@ pub struct Options {
     pub server_alive_count_max: u32,
     pub rekey_limit: RekeyLimit,
     pub tuning: Tuning,
+}
+
+/// Sees to it that connections do not go through the tunnel that they carry.
+pub trait KeepOutside: std::fmt::Debug + Send + Sync {
+    /// Ready when a connection to any of `servers` may be tried.
+    fn keep_outside<'a>(&'a self, servers: &'a [IpAddr]) -> BoxFuture<'a, ()>;
 }
 
 /// What a peer may take between our hello and its host key when [`Options::connect_timeout`] is not set.
@@ -139,6 +150,7 @@ impl Options {
             bind_address: None,
             connect_timeout: None,
             proxy: Proxy::Direct,
+            outside: None,
             host_key_alias: None,
             user_known_hosts_files: Vec::new(),
             global_known_hosts_files: Vec::new(),

@@ -35,6 +35,8 @@ pub(super) struct Outbound {
     /// The socket is the bottleneck, so that large frames would keep others waiting.
     is_slow: bool,
     counted_drops: u64,
+    /// Whether the user knows that long packets are dropped.
+    told_long: bool,
 }
 
 /// A message carries at most this many bytes of records, so that the first frame of a batch need not wait for the last.
@@ -67,6 +69,7 @@ impl Outbound {
             urgent: Vec::new(),
             is_slow: false,
             counted_drops: 0,
+            told_long: false,
         }
     }
 
@@ -207,6 +210,17 @@ impl Outbound {
         });
         if pieces.is_err() {
             counters.send_drops.add(1);
+        }
+    }
+
+    /// One echo request of such a length would end the link.
+    fn refuse_long(&mut self, len: usize) {
+        if !std::mem::replace(&mut self.told_long, true) {
+            tracing::warn!(
+                "a packet of {len} bytes is dropped: OpenSSH would stop to read its device at an answer of more than {};                  set an mtu of {} or less on both sides",
+                stock::MAX_ANSWERED,
+                stock::MAX_MTU
+            );
         }
     }
 
@@ -395,6 +409,11 @@ impl Turn<'_, '_> {
     /// One CHANNEL_DATA of a stock channel.
     fn datagram(&mut self, head: &[u8], payload: &[u8]) -> Result<Sent, russh_channels::Error> {
         let len = head.len() + payload.len();
+        if self.outbound.mode == Mode::PointToPoint && len > stock::MAX_ANSWERED {
+            self.outbound.refuse_long(len);
+            self.counters.send_drops.add(1);
+            return Ok(Sent::Never);
+        }
         // Both guards look at the first bytes and at the length alone, which is why the head will do.
         let prefix = match stock::prefix_of_parts(self.outbound.mode, head, payload.len()) {
             Ok(prefix) => prefix,
