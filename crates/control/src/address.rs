@@ -29,6 +29,12 @@ impl IfAddr {
         self.net.addr()
     }
 
+    /// What the kernel reaches on the link itself: with a peer, what the prefix says of that.
+    pub(crate) fn network(&self) -> IpNet {
+        let net = self.peer.and_then(|peer| IpNet::new(peer, self.net.prefix_len()).ok());
+        net.unwrap_or(self.net).trunc()
+    }
+
     pub(crate) fn is_ipv4(&self) -> bool {
         matches!(self.net, IpNet::V4(_))
     }

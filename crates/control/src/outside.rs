@@ -145,8 +145,8 @@ type Rank = (std::cmp::Reverse<u8>, u32);
 
 fn ways_of(link: &Link, server: IpAddr) -> impl Iterator<Item = (Rank, (Option<IpAddr>, bool))> {
     let host = IpNet::from(server);
-    let on_the_link =
-        link.addresses.iter().map(|address| address.net).filter(move |net| net.contains(&server));
+    let on_the_link = link.addresses.iter().map(|address| address.assigned().network());
+    let on_the_link = on_the_link.filter(move |net| net.contains(&server));
     let on_the_link = on_the_link.map(|net| ((std::cmp::Reverse(net.prefix_len()), 0), (None, false)));
     // Not what was added before for this very purpose.
     let others =
@@ -185,7 +185,7 @@ fn covers(desired: &Desired, interface: &InterfaceName, server: IpAddr) -> bool 
     let bridge = desired.bridges.get(interface).map(|bridge| &bridge.settings);
     bridge.or_else(|| desired.interfaces.get(interface)).is_some_and(|settings| {
         settings.routes.iter().any(|route| route.to.contains(&server))
-            || settings.addresses.iter().any(|net| net.contains(&server))
+            || settings.addresses.iter().any(|address| address.network().contains(&server))
             // A router on the link may tell of any way.
             || (settings.accept_ra == Some(true) && server.is_ipv6())
     })

@@ -327,7 +327,7 @@ pub fn clear_offloads(name: &str, has_header: bool) -> Result<bool, OpenError> {
         (driver, bus) if driver == "tun" && bus == "tun" => Mode::PointToPoint,
         (driver, _) => return Err(OpenError::NameTaken { interface: name.to_owned(), driver }),
     };
-    let target = Target { mode, name: Some(name.to_owned()) };
+    let target = Target { mode, name: Some(name.to_owned()), is_new: false };
     match Attachment::single(&target, OffloadPolicy::Off) {
         // What attaches without offloads has cleared them.
         Ok(_attachment) => Ok(true),

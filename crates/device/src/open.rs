@@ -5,7 +5,7 @@ use std::io;
 use tapline_frame::Mode;
 
 use crate::KernelDevice;
-use crate::attachment::Attachment;
+use crate::attachment::{Attachment, Queueing};
 
 /// Which device to open.
 #[derive(Debug, Clone, PartialEq, Eq)]

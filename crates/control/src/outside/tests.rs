@@ -18,6 +18,7 @@ fn route(text: &str) -> Route {
 fn link(index: u32, nets: &[&str], routes: &[Route]) -> Link {
     let address = |net: &&str| Address {
         net: net.parse().unwrap(),
+        peer: None,
         protocol: 0,
         tentative: false,
         duplicate: false,

@@ -231,7 +231,7 @@ impl Acceptance {
         let peer = &tunnel.peer.name;
         let mut connections = None;
         if let Ok(interface) = tunnel.device.parse() {
-            self.network.peer_speaks(interface, tunnel.dialect);
+            self.house.network.peer_speaks(interface, tunnel.dialect);
         }
         if let Some(member) = tunnel.bundle {
             let up = self.up.entry(tunnel.device.clone()).or_default();

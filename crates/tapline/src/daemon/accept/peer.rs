@@ -201,6 +201,9 @@ impl PeerDevices {
         if stays {
             if let Some(kept) = self.kept.get_mut(at) {
                 kept.begin_anew(request);
+                // The peer may have come another way.
+                let (interface, peer) = (interface(kept)?, [request.peer.address.ip()].into());
+                self.house.network.keep_outside(interface, peer).await;
             }
             return self.lend(at, request);
         }
@@ -239,6 +242,7 @@ impl PeerDevices {
             self.kept.push(kept);
             return self.lend(self.kept.len() - 1, request);
         };
+        self.house.network.keep_outside(interface(&kept)?, [request.peer.address.ip()].into()).await;
         let configured = self.house.network.configure(interface(&kept)?, accepted_device(accept)).await;
         configured.map_err(|error| DeviceRefused(error.to_string()))?;
         self.house.network.settle();
