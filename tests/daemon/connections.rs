@@ -251,7 +251,9 @@ fn a_device_that_root_has_made_without_queues_is_refused_on_either_side() {
         return;
     }
     let sites = Sites::new();
-    let mut server = sites.server();
+    // A device that exists is given by its number alone.
+    let mut server =
+        Daemon::start(&sites.berlin, &sites.server_section("tunnel-device: 3, addresses: [10.77.0.1/24]"));
     let hint = "`ip tuntap add dev tap3 mode tap multi_queue`";
     let link = |units: &str| {
         let more = format!(", connections: 2, tunnel-device: '{units}', addresses: [10.77.0.2/24]");

@@ -5,7 +5,7 @@
 use nix::sys::signal::Signal;
 use tapline_tests::{Namespace, Process, Ssh, are_met, eventually};
 
-use crate::kernel_state::KernelState;
+use crate::kernel_state::Interface;
 use crate::sites::{Daemon, Sites};
 
 /// What `ssh -v` prints of a refusal.
@@ -66,14 +66,15 @@ fn t2_a_peer_gets_no_device_that_exists_or_is_anothers() {
     let sites = Sites::new();
     others_taps(&sites.berlin);
     let server = Daemon::start(&sites.berlin, &configuration(&sites, "addresses: [10.77.0.1/24]"));
-    let before = KernelState::of(&sites.berlin);
+    let before = sites.berlin.interfaces();
     for unit in ["9", "10", "11", "12", "0"] {
         is_refused(&sites, "id", unit, &format!("tap{unit} is there already"));
     }
     for unit in ["7", "3"] {
         is_refused(&sites, "id", unit, &format!("number {unit} is another link's here"));
     }
-    before.is_back(&sites.berlin);
+    assert_eq!(sites.berlin.interfaces(), before);
+    assert_eq!(Interface::of(&sites.berlin, "tap9").bridge(), Some("br-other"));
 
     // A number that is free and that nothing names is given, as by sshd; dresden has its own meanwhile.
     let first = gets(&sites, "5", "tap5");
@@ -164,7 +165,9 @@ fn n13_another_number_is_another_device_or_none() {
     for (unit, device, former) in [("8", "tap8", "tap6"), ("5", "tap5", "tap8"), ("4", "tap4", "tap5")] {
         drop(gets(&sites, unit, device));
         eventually(&format!("{former} goes"), || !sites.berlin.has_interface(former));
-        assert!(sites.berlin.run(&format!("ip address show {device}")).contains("10.77.0.1/24"));
+        eventually("its address", || {
+            sites.berlin.run(&format!("ip address show {device}")).contains("10.77.0.1/24")
+        });
     }
     // What cannot be had leaves what there is.
     for unit in ["9", "7", "12"] {
