@@ -16,6 +16,7 @@ mod events;
 mod filters;
 mod found;
 mod namespaces;
+mod outside;
 mod privilege;
 mod recovery;
 mod returning;

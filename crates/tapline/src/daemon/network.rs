@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tapline_control::{
-    Controller, Desired, Interface, InterfaceName, Journal, JournalError, LinkEvent, LinkEvents, MacAddress,
-    Obstacle, Outcome, ReconcileError, Tunnels, keep_outside, may_need,
+    Controller, Desired, Interface, InterfaceName, Journal, JournalError, KeptOutside, LinkEvent, LinkEvents,
+    MacAddress, Outcome, ReconcileError, Tunnels, keep_outside, may_need,
 };
 use tapline_transport::tunnel::Dialect;
 use tokio::sync::{mpsc, oneshot};
@@ -46,8 +46,8 @@ pub(crate) struct NetworkKeeper {
     retry: Retry,
     /// The interfaces of links, and where their connections go.
     tunnels: Tunnels,
-    /// What keeps connections from being kept outside, as it was said last.
-    obstacles: BTreeSet<Obstacle>,
+    /// How their connections are kept outside of them, as it was done last.
+    kept: KeptOutside,
     /// The largest packets that the peers of links take.
     limits: BTreeMap<InterfaceName, u32>,
     /// Whether the filters of this host that stand between ports have been looked for.
@@ -151,7 +151,7 @@ impl NetworkKeeper {
             waits: Waits::default(),
             retry: Retry::default(),
             tunnels: Tunnels::new(),
-            obstacles: BTreeSet::new(),
+            kept: KeptOutside::default(),
             limits: BTreeMap::new(),
             filters_said: false,
         };
@@ -321,16 +321,16 @@ impl NetworkKeeper {
     /// Adds the routes that keep connections outside of their own links.
     async fn lead_outside(&mut self, asked: &mut Desired) {
         if !self.tunnels.iter().any(|(tunnel, servers)| may_need(asked, tunnel, servers)) {
-            self.obstacles.clear();
+            self.kept = KeptOutside::default();
             return;
         }
         match self.controller.observe().await {
             Ok(observed) => {
                 let kept = keep_outside(asked, &observed, &self.tunnels);
-                for obstacle in kept.obstacles.difference(&self.obstacles) {
+                for obstacle in kept.obstacles.difference(&self.kept.obstacles) {
                     warn!("network: {obstacle}");
                 }
-                self.obstacles = kept.obstacles;
+                self.kept = kept;
             }
             Err(error) => warn!("{error}"),
         }
@@ -338,12 +338,16 @@ impl NetworkKeeper {
 
     async fn keep_outside(&mut self, interface: InterfaceName, servers: BTreeSet<IpAddr>) {
         let before = self.tunnels.insert(interface.clone(), servers);
-        let wanted = self.wanted();
+        let mut wanted = self.wanted();
         let may_need = |servers: &BTreeSet<IpAddr>| may_need(&wanted, &interface, servers);
         if !before.as_ref().is_some_and(may_need) && !self.tunnels.get(&interface).is_some_and(may_need) {
             return;
         }
         // Also when they are the same: the way to them may be another one now.
+        let observed = self.controller.observe().await;
+        if observed.is_ok_and(|now| keep_outside(&mut wanted, &now, &self.tunnels) == self.kept) {
+            return;
+        }
         if let Err(error) = self.reconcile().await {
             warn!("{error}");
         }
