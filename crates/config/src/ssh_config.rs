@@ -5,16 +5,19 @@
 //! of [`Surroundings`]; [`Machine`] is the one that asks this machine.
 //!
 //! The rules, all OpenSSH's:
-//! - the first value wins, in the order: query, `-o` options, the user's file, the system's file;
+//! - the first value wins, in the order: `-o` options, the query, the user's file, the system's file;
 //!   `IdentityFile` and `CertificateFile` accumulate instead;
 //! - `Host` and `Match` open blocks; lines before the first block always apply;
 //! - `Match final` asks for a second pass, in which `Host` and `Match host` see the resolved `HostName`;
-//! - a line is checked also where its block does not apply.
+//! - a line is checked also where its block does not apply, and a line that ssh refuses is refused;
+//! - every keyword of the manual is in one table, [`keyword`], which says what becomes of it.
 //!
-//! Where this differs, on purpose: an unknown option in a file is a warning and not fatal; the `Match` criteria that
-//! would run a program or look at the network (`exec`, `localnetwork`) are errors, though only where they decide;
-//! `CanonicalizeHostname` is not done.
+//! Where this differs, on purpose: the `Match` criteria that would run a program or look at the network (`exec`,
+//! `localnetwork`) are errors, though only where they decide; a name that `CanonicalizeHostname` would look up in DNS is
+//! refused; tokens that ssh refuses when it connects are refused at once.
 
+mod algorithm;
+mod dump;
 mod error;
 mod expand;
 mod files;
@@ -23,9 +26,11 @@ mod keyword;
 mod line;
 mod matching;
 mod options;
+mod outcome;
 mod pattern;
 mod resolver;
 mod settings;
+mod syntax;
 mod value;
 
 #[cfg(test)]
@@ -36,19 +41,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use algorithm::AlgorithmList;
 pub use error::{Errors, LineError, Origin, Problem, Warning};
 pub use files::{Machine, local_user, read_default_files, read_file};
 pub use jump::JumpHost;
+pub use jump::parse_destination;
 pub use keyword::keyword_names;
 pub use options::{
-    AddressFamily, HostOptions, IdentityAgent, Proxy, RekeyLimit, StrictHostKeyChecking, Tunnel,
-    TunnelDevice, TunnelUnit,
+    AddressFamily, CanonicalizeHostname, HostOptions, IdentityAgent, KnownHostsCommand, LocalCommand, Proxy,
+    PubkeyAuthentication, RekeyLimit, StrictHostKeyChecking, Tunnel, TunnelDevice, TunnelUnit,
 };
 
 /// What a resolution starts from.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources<'a> {
-    /// Arguments of `-o`, in order: `Keyword=value` or `Keyword value`. They win over every file.
+    /// Arguments of `-o`, in order: `Keyword=value` or `Keyword value`. They win over the query and every file.
     pub command_line: &'a [String],
     /// The configuration files in order of precedence: the user's, then the system's.
     pub files: &'a [File],
@@ -63,9 +70,9 @@ pub struct Sources<'a> {
 pub struct Query {
     /// A host name, an address or an alias of the configuration.
     pub host: String,
-    /// The user before the `@`; wins over `User`.
+    /// The user before the `@`; wins over `User` of the files.
     pub user: Option<String>,
-    /// The port given beside the host; wins over `Port`.
+    /// The port given beside the host; wins over `Port` of the files.
     pub port: Option<u16>,
 }
 

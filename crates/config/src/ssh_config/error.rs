@@ -86,8 +86,24 @@ pub enum Problem {
         /// What it takes.
         expected: &'static str,
     },
-    /// An unknown option on the command line.
-    #[error("`{name}` is no option of ssh_config{}", nearest_hint(.nearest))]
+    /// A word or an algorithm that is none of those that there are.
+    #[error("`{value}` is not a value of {keyword}; it takes {known}")]
+    UnknownName {
+        /// The keyword.
+        keyword: &'static str,
+        /// What was written.
+        value: String,
+        /// What it takes.
+        known: String,
+    },
+    /// The mode where the number of a device belongs.
+    #[error("`{0}` is no device; write `Tunnel {0}`, and TunnelDevice for the numbers")]
+    TunnelMode(String),
+    /// Bytes that are no text.
+    #[error("a character of this line is not UTF-8; write it in UTF-8")]
+    NotUtf8,
+    /// A keyword that nobody knows.
+    #[error("`{}` is no option of ssh_config{}", visible(.name), unknown_hint(.name, .nearest))]
     UnknownOption {
         /// What was written.
         name: String,
@@ -155,8 +171,8 @@ pub enum Problem {
     /// A `Match` criterion without its argument.
     #[error("`Match {0}` needs an argument")]
     MatchArgument(String),
-    /// `Match all` together with something else.
-    #[error("`Match all` stands alone; remove the other criteria")]
+    /// `Match all` together with more than one other criterion, or before one.
+    #[error("`all` is the last criterion of Match, and the second at most; remove the others")]
     MatchAllAlone,
     /// A `Match` criterion nobody knows.
     #[error("`{0}` is no criterion of Match; use host, originalhost, user, localuser, tagged, final or all")]
@@ -179,6 +195,26 @@ pub enum Problem {
     /// `RefuseConnection`.
     #[error("the configuration refuses this connection: {0}")]
     Refused(String),
+    /// An option that must not be passed over.
+    #[error("Tapline does not honour {keyword} {value}: {instead}")]
+    NotHonoured {
+        /// The keyword.
+        keyword: &'static str,
+        /// Its value.
+        value: String,
+        /// What to do instead.
+        instead: &'static str,
+    },
+    /// A name that ssh would look up in DNS to learn what is meant.
+    #[error(
+        "{0} would have {1} looked up in DNS, which Tapline does not do for it; write the name in full, or HostName"
+    )]
+    Canonicalize(&'static str, String),
+    /// `CanonicalizeFallbackLocal no`, and no domain to find the name in.
+    #[error(
+        "{0} is in none of CanonicalDomains, and CanonicalizeFallbackLocal is no; write the name in full"
+    )]
+    NotCanonical(String),
     /// A host name that could do harm in a command.
     #[error("`{0}` is not a host name; it is empty, begins with `-` or has characters special to a shell")]
     BadHost(String),
@@ -190,17 +226,7 @@ pub enum Problem {
 /// Something that was passed over.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Warning {
-    /// An option nobody knows, in a file.
-    #[error("{origin}: unknown option `{name}` passed over{}", nearest_hint(.nearest))]
-    UnknownOption {
-        /// Where.
-        origin: Origin,
-        /// What was written.
-        name: String,
-        /// The option that looks most like it.
-        nearest: Option<&'static str>,
-    },
-    /// An option whose absence changes who is trusted or where the connection goes.
+    /// Something that was asked for does not happen.
     #[error("{origin}: Tapline does not honour {keyword}: {consequence}")]
     NotHonoured {
         /// Where.
@@ -210,8 +236,38 @@ pub enum Warning {
         /// What follows from it.
         consequence: &'static str,
     },
+    /// An option of which nothing concerns a tunnel.
+    #[error("{keyword} ({origin})")]
+    PassedOver {
+        /// Where.
+        origin: Origin,
+        /// The option.
+        keyword: &'static str,
+    },
 }
 
-fn nearest_hint(nearest: &Option<&'static str>) -> String {
-    nearest.map_or_else(String::new, |name| format!("; did you mean {name}?"))
+fn unknown_hint(name: &str, nearest: &Option<&'static str>) -> String {
+    if name.chars().any(is_invisible) {
+        return "; a character in it is invisible (a byte order mark or a no-break space), delete it"
+            .to_owned();
+    }
+    match nearest {
+        Some(nearest) => format!("; did you mean {nearest}?"),
+        None => "; remove the line, or name it in IgnoreUnknown before it".to_owned(),
+    }
+}
+
+/// The text with invisible characters as their numbers.
+fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| if is_invisible(c) { format!("<U+{:04X}>", u32::from(c)) } else { c.to_string() })
+        .collect()
+}
+
+/// Looks like nothing or like a blank, and is neither to ssh.
+fn is_invisible(character: char) -> bool {
+    character != ' '
+        && (character.is_whitespace()
+            || character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' | '\u{ad}'))
 }

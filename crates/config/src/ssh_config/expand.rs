@@ -1,5 +1,7 @@
 //! `~`, `%` tokens and `${VARIABLES}`.
 
+use std::collections::BTreeMap;
+
 use sha1::{Digest, Sha1};
 
 use super::{LocalUser, Problem, Surroundings};
@@ -10,6 +12,8 @@ pub(super) const CONNECTION: &str = "CdhijkLlnpru";
 pub(super) const USER: &str = "dhijkLlnpu";
 /// `ProxyCommand` and `ProxyJump`.
 pub(super) const PROXY: &str = "hknpr";
+/// Those of `KnownHostsCommand` that are about a key.
+pub(super) const KEY: &str = "fHIKt";
 /// `HostName`.
 pub(super) const HOST_NAME: &str = "h";
 
@@ -49,6 +53,11 @@ impl Tokens<'_> {
             'u' => local.name.clone(),
             _ => return None,
         })
+    }
+
+    /// What all of `allowed` stand for.
+    pub(super) fn values(&self, allowed: &str) -> BTreeMap<char, String> {
+        allowed.chars().filter_map(|token| Some((token, self.value(token)?))).collect()
     }
 
     /// The SHA-1 of `%l%h%p%r%j`, in hexadecimal.
@@ -115,6 +124,27 @@ pub(super) fn expand(
     }
     expanded.push_str(rest);
     Ok(expanded)
+}
+
+/// The old form of a variable, `$NAME`.
+pub(super) fn is_variable(text: &str) -> bool {
+    text.starts_with('$') && !text.starts_with("${")
+}
+
+/// The text between the places where `%token` stands.
+pub(super) fn split_at_token(text: &str, token: char) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut start, mut from) = (0, 0);
+    while let Some(percent) = text.get(from..).and_then(|rest| rest.find('%')).map(|at| from + at) {
+        let Some(next) = text.get(percent + 1..).and_then(|rest| rest.chars().next()) else { break };
+        from = percent + 1 + next.len_utf8();
+        if next == token {
+            parts.extend(text.get(start..percent));
+            start = from;
+        }
+    }
+    parts.extend(text.get(start..));
+    parts
 }
 
 /// Replaces a leading `~` or `~user`.

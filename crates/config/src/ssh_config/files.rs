@@ -36,13 +36,23 @@ impl Surroundings for Machine {
             require_literal_separator: true,
             require_literal_leading_dot: true,
         };
-        let paths = glob::glob_with(pattern, options)
+        // Two stars are one to glob(3), and any depth of directories to the crate.
+        let mut pattern = pattern.to_owned();
+        while pattern.contains("**") {
+            pattern = pattern.replace("**", "*");
+        }
+        let paths = glob::glob_with(&pattern, options)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.to_string()))?;
         let mut files = Vec::new();
         for path in paths {
             let path = path.map_err(|error| io::Error::other(error.to_string()))?;
-            let text = read_trusted(&path)?;
-            files.push((path, text));
+            match read_trusted(&path) {
+                Ok(text) => files.push((path, text)),
+                // As ssh does: a directory has no lines, and a link to nothing is no file.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotFound) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(files)
     }
@@ -99,22 +109,28 @@ pub fn read_file(path: &Path) -> io::Result<File> {
 
 /// A file that must be root's or ours and that nobody else may write.
 fn read_trusted(path: &Path) -> io::Result<String> {
-    let metadata = fs::metadata(path).map_err(|error| named(path, error))?;
+    let file = fs::File::open(path).map_err(|error| named(path, error))?;
+    let metadata = file.metadata().map_err(|error| named(path, error))?;
     let owned = metadata.uid() == 0 || metadata.uid() == Uid::current().as_raw();
+    if metadata.is_dir() {
+        return Err(named(path, io::ErrorKind::IsADirectory.into()));
+    }
     if !owned || metadata.mode() & 0o022 != 0 {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
             format!("{0} could be written by others; make it yours and run `chmod go-w {0}`", path.display()),
         ));
     }
-    read_text(path)
+    read_all(path, file)
 }
 
 fn read_text(path: &Path) -> io::Result<String> {
+    fs::File::open(path).map_err(|error| named(path, error)).and_then(|file| read_all(path, file))
+}
+
+fn read_all(path: &Path, file: fs::File) -> io::Result<String> {
     let mut bytes = Vec::new();
-    fs::File::open(path)
-        .and_then(|file| file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes))
-        .map_err(|error| named(path, error))?;
+    file.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes).map_err(|error| named(path, error))?;
     if bytes.len() as u64 > MAX_FILE_SIZE {
         let message =
             format!("{} is longer than {MAX_FILE_SIZE} bytes, which no ssh_config is", path.display());

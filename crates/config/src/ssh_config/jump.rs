@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::value;
+use super::{Query, value};
 
 /// One host of `ProxyJump`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,34 @@ impl fmt::Display for JumpHost {
     }
 }
 
+/// A destination as it is given to ssh: `[user@]host` or `ssh://[user@]host[:port]`; `None` when it is neither.
+pub fn parse_destination(text: &str) -> Option<Query> {
+    if let Some(uri) = text.strip_prefix("ssh://") {
+        let JumpHost { user, host, port } = parse_uri(uri)?;
+        return Some(Query { host, user, port });
+    }
+    let (user, host) = match text.rsplit_once('@') {
+        Some((user, host)) => (Some(user.to_owned()), host),
+        None => (None, text),
+    };
+    let is_sound = !host.is_empty() && user.as_deref() != Some("");
+    is_sound.then(|| Query { host: host.to_owned(), user, port: None })
+}
+
 /// A comma-separated list; `None` when an element is not `[user@]host[:port]` or `ssh://[user@]host[:port]`.
 pub(super) fn parse_list(text: &str) -> Option<Vec<JumpHost>> {
     text.split(',').map(parse_host).collect()
+}
+
+/// The list as `ssh -G` prints it: the last host in its own words, those before as they were written.
+pub(super) fn written(hosts: &[JumpHost], text: &str) -> Option<String> {
+    let last = hosts.last()?;
+    let is_address = last.host.contains(':') || last.host.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let user = last.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+    let host = if is_address { format!("[{}]", last.host) } else { last.host.clone() };
+    let port = last.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let before = text.rsplit_once(',').map(|(before, _)| format!("{before},")).unwrap_or_default();
+    Some(format!("{before}{user}{host}{port}"))
 }
 
 /// Whether a host name may stand in a command: OpenSSH's `ssh_valid_hostname`, and not empty.

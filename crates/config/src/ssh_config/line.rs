@@ -1,27 +1,38 @@
 //! Lines: the keyword and its arguments.
 
+use std::borrow::Cow;
+
 /// A line that says something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    pub(super) keyword: &'a str,
+    pub(super) keyword: Cow<'a, str>,
     /// The rest as it stands, without surrounding blanks: for values that are a command.
     pub(super) rest: &'a str,
 }
 
 impl<'a> Line<'a> {
-    /// `Keyword value`, `Keyword=value` or `Keyword = value`; nothing for blank lines and comments.
+    /// `Keyword value`, `Keyword=value` or `Keyword = value`; nothing for blank lines and comments. The keyword may
+    /// stand in double quotes.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let text = text.trim_matches(is_blank).trim_end_matches('\x0c');
+        // What follows a NUL is no part of the line for ssh.
+        let text = text.split('\0').next().unwrap_or_default();
+        let text = text.trim_end_matches(|c| is_blank(c) || c == '\x0c').trim_start_matches(is_blank);
         if text.is_empty() || text.starts_with('#') {
             return None;
         }
-        let (keyword, rest) = match text.find(|c| is_blank(c) || c == '=' || c == '"') {
+        let (before, after) = match text.find(|c| is_blank(c) || c == '=' || c == '"') {
             Some(end) => text.split_at_checked(end)?,
             None => (text, ""),
         };
-        let rest = rest.trim_start_matches(is_blank);
+        if let Some((quoted, rest)) = after.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
+            return Some(Self {
+                keyword: Cow::Owned(format!("{before}{quoted}")),
+                rest: rest.trim_matches(is_blank),
+            });
+        }
+        let rest = after.trim_start_matches(is_blank);
         let rest = rest.strip_prefix('=').unwrap_or(rest);
-        Some(Self { keyword, rest: rest.trim_matches(is_blank) })
+        Some(Self { keyword: Cow::Borrowed(before), rest: rest.trim_matches(is_blank) })
     }
 }
 

@@ -43,18 +43,12 @@ pub(super) fn match_line(
     arguments: &[String],
     reachable: bool,
 ) -> Result<Outcome, Problem> {
-    if let [all] = arguments {
-        match all.to_ascii_lowercase().as_str() {
-            "all" => return Ok(Outcome::applying(true)),
-            "!all" => return Ok(Outcome::applying(false)),
-            _ => {}
-        }
-    }
     if arguments.is_empty() {
         return Err(Problem::EmptyMatch);
     }
-    let mut outcome = Outcome::applying(true);
+    let mut outcome = Outcome { applies: true, wants_final: false };
     let mut rest = arguments.iter();
+    let mut criteria = 0;
     while let Some(written) = rest.next() {
         let (negated, attribute) = match written.strip_prefix('!') {
             Some(attribute) => (true, attribute),
@@ -66,6 +60,8 @@ pub(super) fn match_line(
         };
         let name = name.to_ascii_lowercase();
         let fits = match name.as_str() {
+            // After one other criterion at most, and nothing behind it.
+            "all" if criteria < 2 && rest.all(String::is_empty) => true,
             "all" => return Err(Problem::MatchAllAlone),
             "final" | "canonical" if inline.is_none() => {
                 outcome.wants_final |= name == "final" && !negated;
@@ -81,6 +77,7 @@ pub(super) fn match_line(
             }
         };
         outcome.applies &= fits != negated;
+        criteria += 1;
     }
     Ok(outcome)
 }
@@ -98,7 +95,7 @@ fn criterion(
     };
     let may_be_empty = matches!(name, "tagged" | "command");
     let list = argument
-        .filter(|argument| may_be_empty || !argument.is_empty())
+        .filter(|argument| (may_be_empty || !argument.is_empty()) && !argument.starts_with('#'))
         .ok_or_else(|| Problem::MatchArgument(written.to_owned()));
     // There is no remote command, and neither a shell nor a subsystem is asked for.
     let words = |text: &str, list: &str| match text {
@@ -119,11 +116,5 @@ fn criterion(
         }
         "version" => list.and_then(|_| unsupported("version", "is not OpenSSH")),
         _ => Err(Problem::UnknownCriterion(written.to_owned())),
-    }
-}
-
-impl Outcome {
-    fn applying(applies: bool) -> Self {
-        Self { applies, wants_final: false }
     }
 }

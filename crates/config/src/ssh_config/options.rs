@@ -1,11 +1,12 @@
 //! The result: what is set for one host, and the defaults of what is not.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use super::{JumpHost, Warning};
+use super::{JumpHost, Warning, algorithm::AlgorithmList};
 
 /// The options of one host. A field is `None` where no source sets it; the method of the same name applies the default
 /// of `ssh_config(5)`. Paths and names are expanded.
@@ -44,10 +45,26 @@ pub struct HostOptions {
     pub host_key_alias: Option<String>,
     /// `HashKnownHosts`.
     pub hash_known_hosts: Option<bool>,
+    /// `RevokedHostKeys`, in order.
+    pub revoked_host_keys: Vec<PathBuf>,
+    /// `KnownHostsCommand`; `None` also for `none`.
+    pub known_hosts_command: Option<KnownHostsCommand>,
 
     /// `ProxyJump` or `ProxyCommand`, whichever comes first.
     pub proxy: Option<Proxy>,
-    /// `ConnectTimeout`. `None` leaves it to the operating system.
+    /// `ProxyUseFdpass`. Never yes together with a `ProxyCommand`.
+    pub proxy_use_fdpass: Option<bool>,
+    /// `CanonicalizeHostname`.
+    pub canonicalize_hostname: Option<CanonicalizeHostname>,
+    /// `CanonicalDomains`. An empty list is `none`.
+    pub canonical_domains: Option<Vec<String>>,
+    /// `CanonicalizeMaxDots`.
+    pub canonicalize_max_dots: Option<u32>,
+    /// `CanonicalizeFallbackLocal`.
+    pub canonicalize_fallback_local: Option<bool>,
+    /// `CanonicalizePermittedCNAMEs`, each `SOURCE:TARGET`. An empty list is `none`.
+    pub canonicalize_permitted_cnames: Option<Vec<String>>,
+    /// `ConnectTimeout`. Zero is no limit; `None` is one's own default.
     pub connect_timeout: Option<Duration>,
     /// `ServerAliveInterval`.
     pub server_alive_interval: Option<Duration>,
@@ -57,8 +74,27 @@ pub struct HostOptions {
     pub address_family: Option<AddressFamily>,
     /// `BindAddress`.
     pub bind_address: Option<String>,
+    /// `BindInterface`.
+    pub bind_interface: Option<String>,
+    /// `TCPKeepAlive`.
+    pub tcp_keep_alive: Option<bool>,
     /// `RekeyLimit`.
     pub rekey_limit: Option<RekeyLimit>,
+
+    /// `KexAlgorithms`.
+    pub kex_algorithms: Option<AlgorithmList>,
+    /// `Ciphers`.
+    pub ciphers: Option<AlgorithmList>,
+    /// `MACs`.
+    pub macs: Option<AlgorithmList>,
+    /// `HostKeyAlgorithms`.
+    pub host_key_algorithms: Option<AlgorithmList>,
+    /// `CASignatureAlgorithms`.
+    pub ca_signature_algorithms: Option<AlgorithmList>,
+    /// `PubkeyAcceptedAlgorithms`.
+    pub pubkey_accepted_algorithms: Option<AlgorithmList>,
+    /// `RequiredRSASize`, in bits.
+    pub required_rsa_size: Option<u32>,
 
     /// `Tunnel`.
     pub tunnel: Option<Tunnel>,
@@ -67,6 +103,20 @@ pub struct HostOptions {
     /// `ExitOnForwardFailure`.
     pub exit_on_forward_failure: Option<bool>,
 
+    /// `ForkAfterAuthentication`.
+    pub fork_after_authentication: Option<bool>,
+    /// `LocalCommand`, for the user's shell after each time the tunnel is up. `None` also for `none`, and where
+    /// `PermitLocalCommand` does not allow it.
+    pub local_command: Option<LocalCommand>,
+    /// `PermitLocalCommand`.
+    pub permit_local_command: Option<bool>,
+
+    /// `PreferredAuthentications`: methods with commas between them.
+    pub preferred_authentications: Option<String>,
+    /// `NumberOfPasswordPrompts`.
+    pub number_of_password_prompts: Option<u32>,
+    /// `KbdInteractiveDevices`.
+    pub kbd_interactive_devices: Option<String>,
     /// `BatchMode`: ask nothing.
     pub batch_mode: Option<bool>,
     /// `PasswordAuthentication`.
@@ -74,13 +124,33 @@ pub struct HostOptions {
     /// `KbdInteractiveAuthentication`.
     pub kbd_interactive_authentication: Option<bool>,
     /// `PubkeyAuthentication`.
-    pub pubkey_authentication: Option<bool>,
+    pub pubkey_authentication: Option<PubkeyAuthentication>,
+
+    /// `Tag`.
+    pub tag: Option<String>,
+    /// `IgnoreUnknown`.
+    pub ignore_unknown: Option<String>,
 
     /// What was passed over on the way.
     pub warnings: Vec<Warning>,
+    pub(super) written: Written,
+}
+
+/// Values before their tokens are replaced, as `ssh -G` prints them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) identity_file: Vec<String>,
+    pub(super) certificate_file: Vec<String>,
+    pub(super) identity_agent: Option<String>,
+    pub(super) proxy_command: Option<String>,
+    pub(super) proxy_jump: Option<String>,
+    pub(super) local_command: Option<String>,
+    pub(super) known_hosts_command: Option<String>,
 }
 
 impl HostOptions {
+    pub(super) const DEFAULT_IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
+
     /// What to connect to: `HostName`, else the host as written; names in lower case.
     pub fn host_name(&self) -> &str {
         self.host_name.as_deref().unwrap_or(&self.original_host)
@@ -98,7 +168,7 @@ impl HostOptions {
 
     /// The private keys to try: `id_ed25519`, `id_ecdsa` and `id_rsa` of `~/.ssh` unless set.
     pub fn identity_file(&self) -> Vec<PathBuf> {
-        self.or_in_home(&self.identity_file, &["id_ed25519", "id_ecdsa", "id_rsa"])
+        self.or_in_home(&self.identity_file, &Self::DEFAULT_IDENTITIES)
     }
 
     /// Whether only the keys of [`Self::identity_file`] may be offered: no unless set.
@@ -196,7 +266,22 @@ impl HostOptions {
 
     /// Whether to try keys: yes unless set.
     pub fn pubkey_authentication(&self) -> bool {
-        self.pubkey_authentication.unwrap_or(true)
+        self.pubkey_authentication != Some(PubkeyAuthentication::No)
+    }
+
+    /// Whether TCP looks for dead peers by itself: yes unless set.
+    pub fn tcp_keep_alive(&self) -> bool {
+        self.tcp_keep_alive.unwrap_or(true)
+    }
+
+    /// How often a person is asked for a password: 3 times unless set.
+    pub fn number_of_password_prompts(&self) -> u32 {
+        self.number_of_password_prompts.unwrap_or(3)
+    }
+
+    /// The shortest RSA keys, in bits: 1024 unless set.
+    pub fn required_rsa_size(&self) -> u32 {
+        self.required_rsa_size.unwrap_or(1024)
     }
 
     fn or_in_home(&self, set: &Option<Vec<PathBuf>>, names: &[&str]) -> Vec<PathBuf> {
@@ -229,6 +314,53 @@ pub enum StrictHostKeyChecking {
     Ask,
     /// Store unknown keys.
     No,
+}
+
+/// `KnownHostsCommand`: a program that prints lines as in a known hosts file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownHostsCommand {
+    /// The program and its arguments, tokens and all.
+    pub words: Vec<String>,
+    /// What tokens stand for, but for those that are about a key: `%f`, `%H`, `%I`, `%K` and `%t`.
+    pub tokens: BTreeMap<char, String>,
+}
+
+/// `LocalCommand`, of which only the name of the interface is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalCommand {
+    /// What stands between the places of `%T`.
+    pub(super) parts: Vec<String>,
+}
+
+impl LocalCommand {
+    /// The command, with the name of the tunnel's interface for `%T`.
+    pub fn with_interface(&self, name: &str) -> String {
+        self.parts.join(name)
+    }
+}
+
+/// `CanonicalizeHostname`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CanonicalizeHostname {
+    /// `no`.
+    No,
+    /// `yes`: of hosts that are reached directly.
+    Yes,
+    /// `always`.
+    Always,
+}
+
+/// `PubkeyAuthentication`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PubkeyAuthentication {
+    /// `no`.
+    No,
+    /// `yes`.
+    Yes,
+    /// `unbound`: without OpenSSH's extension that binds signatures to the host, which is not spoken here.
+    Unbound,
+    /// `host-bound`.
+    HostBound,
 }
 
 /// How the host is reached.

@@ -1,10 +1,10 @@
-//! Walks through the sources and puts the result together.
+//! Walks through the sources, line by line.
 
 use std::path::{Path, PathBuf};
 
 use super::{
-    Errors, File, HostOptions, IdentityAgent, JumpHost, LineError, Origin, Problem, Proxy, Query, Scope,
-    Sources, Warning,
+    CanonicalizeHostname, Errors, File, HostOptions, LineError, Origin, Problem, Query, Scope, Sources,
+    Warning,
     expand::{self, Tokens},
     jump,
     keyword::{self, Keyword},
@@ -27,7 +27,9 @@ pub(super) fn resolve(sources: &Sources<'_>, query: &Query) -> Result<HostOption
     for argument in sources.command_line {
         walk.command_line_option(argument);
     }
+    walk.destination();
     walk.read_files();
+    walk.canonicalize();
     if walk.wants_final && walk.errors.is_empty() {
         walk.begin_final_pass();
         walk.read_files();
@@ -35,17 +37,25 @@ pub(super) fn resolve(sources: &Sources<'_>, query: &Query) -> Result<HostOption
     walk.finish()
 }
 
-struct Walk<'a> {
-    sources: &'a Sources<'a>,
-    query: &'a Query,
-    settings: Settings,
-    ignore_unknown: Option<String>,
+pub(super) struct Walk<'a> {
+    pub(super) sources: &'a Sources<'a>,
+    pub(super) query: &'a Query,
+    pub(super) settings: Settings,
     wants_final: bool,
     /// The host of the second pass.
     final_host: Option<String>,
     included: usize,
-    warnings: Vec<Warning>,
-    errors: Vec<LineError>,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) errors: Vec<LineError>,
+}
+
+/// Where a line stands, and whether it counts.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    origin: &'a Origin,
+    /// Nobody's on the command line.
+    scope: Option<Scope>,
+    active: bool,
 }
 
 /// How a file came to be read.
@@ -59,17 +69,10 @@ struct Context {
 
 impl<'a> Walk<'a> {
     fn new(sources: &'a Sources<'a>, query: &'a Query) -> Self {
-        let mut settings = Settings { port: query.port, ..Settings::default() };
-        settings.user = query.user.as_ref().map(|user| Sited {
-            // The name is what it is: no token in it counts.
-            text: user.replace('%', "%%").replace("${", "$%{"),
-            origin: Origin::Destination,
-        });
         Self {
             sources,
             query,
-            settings,
-            ignore_unknown: None,
+            settings: Settings::default(),
             wants_final: false,
             final_host: None,
             included: 0,
@@ -90,24 +93,34 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What the destination itself says, where no `-o` option says it.
+    fn destination(&mut self) {
+        self.settings.port = self.settings.port.or(self.query.port);
+        if let (None, Some(user)) = (&self.settings.user, &self.query.user) {
+            self.settings.user = Some(Sited { text: user.clone(), origin: Origin::Destination });
+        }
+    }
+
     fn command_line_option(&mut self, argument: &str) {
         let origin = Origin::CommandLine(argument.to_owned());
         let Some(line) = Line::parse(argument) else {
             return self.fail(&origin, Problem::MissingArgument("-o".to_owned()));
         };
-        match keyword::find(line.keyword) {
+        let Some(arguments) = self.arguments(&line, &origin) else { return };
+        match keyword::find(&line.keyword) {
             Some((name, Keyword::Host | Keyword::Match | Keyword::Include)) => {
                 self.fail(&origin, Problem::NotOnCommandLine(name));
             }
-            Some((name, keyword)) => self.option(name, keyword, line, &origin, true),
-            None if self.is_ignored(line.keyword) => {}
-            None => self.fail(
-                &origin,
-                Problem::UnknownOption {
-                    name: line.keyword.to_owned(),
-                    nearest: keyword::nearest(line.keyword),
-                },
-            ),
+            Some((name, keyword)) => {
+                self.option(
+                    name,
+                    keyword,
+                    &line,
+                    &arguments,
+                    Place { origin: &origin, scope: None, active: true },
+                );
+            }
+            None => self.unknown(&origin, &line.keyword),
         }
     }
 
@@ -123,22 +136,26 @@ impl<'a> Walk<'a> {
         for (index, text) in file.text.split('\n').enumerate() {
             let Some(line) = Line::parse(text) else { continue };
             let origin = Origin::File { path: file.path.clone(), line: index + 1 };
-            match keyword::find(line.keyword) {
+            let Some(arguments) = self.arguments(&line, &origin) else { continue };
+            match keyword::find(&line.keyword) {
                 Some((name, Keyword::Host)) => {
-                    if let Some(patterns) = self.arguments(name, line, &origin) {
-                        active = context.reachable && matching::host_line(self.host_of_blocks(), &patterns);
+                    if arguments.iter().any(String::is_empty) {
+                        self.fail(&origin, Problem::EmptyArgument(name.to_owned()));
                     }
+                    active = context.reachable && matching::host_line(self.host_of_blocks(), &arguments);
                 }
-                Some((_, Keyword::Match)) => active = self.match_block(line, &origin, context.reachable),
-                Some((name, Keyword::Include)) => {
-                    if let Some(patterns) = self.arguments(name, line, &origin) {
-                        let inner = Context { reachable: active, depth: context.depth + 1, ..context };
-                        self.include(&patterns, &origin, inner);
-                    }
+                Some((_, Keyword::Match)) => {
+                    active = self.match_block(&arguments, &origin, context.reachable)
                 }
-                Some((name, keyword)) => self.option(name, keyword, line, &origin, active),
-                None if self.is_ignored(line.keyword) => {}
-                None => self.warn_unknown(origin, line.keyword),
+                Some((_, Keyword::Include)) => {
+                    let inner = Context { reachable: active, depth: context.depth + 1, ..context };
+                    self.include(&arguments, &origin, inner);
+                }
+                Some((name, keyword)) => {
+                    let place = Place { origin: &origin, scope: Some(context.scope), active };
+                    self.option(name, keyword, &line, &arguments, place);
+                }
+                None => self.unknown(&origin, &line.keyword),
             }
         }
     }
@@ -148,14 +165,7 @@ impl<'a> Walk<'a> {
         self.final_host.as_deref().unwrap_or(&self.query.host)
     }
 
-    fn match_block(&mut self, line: Line<'_>, origin: &Origin, reachable: bool) -> bool {
-        let arguments = match line::split_arguments(line.rest) {
-            Ok(arguments) => arguments,
-            Err(line::UnclosedQuote) => {
-                self.fail(origin, Problem::UnclosedQuote);
-                return false;
-            }
-        };
+    fn match_block(&mut self, arguments: &[String], origin: &Origin, reachable: bool) -> bool {
         let tokens = self.tokens();
         let outcome = matching::match_line(
             &Subject {
@@ -166,7 +176,7 @@ impl<'a> Walk<'a> {
                 tag: self.settings.tag.as_ref().map_or("", |tag| &tag.text),
                 is_final: self.final_host.is_some(),
             },
-            &arguments,
+            arguments,
             reachable,
         );
         match outcome {
@@ -186,6 +196,9 @@ impl<'a> Walk<'a> {
             return self.fail(origin, Problem::IncludeDepth(MAX_INCLUDE_DEPTH));
         }
         for written in patterns {
+            if written.is_empty() {
+                return self.fail(origin, Problem::EmptyArgument("Include".to_owned()));
+            }
             let pattern = match self.include_path(written, context.scope) {
                 Ok(pattern) => pattern,
                 Err(problem) => {
@@ -238,68 +251,64 @@ impl<'a> Walk<'a> {
         &mut self,
         name: &'static str,
         keyword: Keyword,
-        line: Line<'_>,
-        origin: &Origin,
-        active: bool,
+        line: &Line<'_>,
+        arguments: &[String],
+        place: Place<'_>,
     ) {
-        let Some(arguments) = self.arguments(name, line, origin) else { return };
-        let assignment = Assignment { keyword, name, rest: line.rest, arguments: &arguments, origin, active };
-        match keyword {
-            Keyword::IgnoreUnknown => {
-                if active {
-                    self.ignore_unknown.get_or_insert_with(|| arguments.join(","));
-                }
-            }
-            Keyword::RefuseConnection if active => {
-                self.fail(origin, Problem::Refused(arguments.join(" ")));
-            }
-            Keyword::NotHonoured { harmless, consequence } => {
-                if active && !line.rest.eq_ignore_ascii_case(harmless) {
-                    self.warn(Warning::NotHonoured { origin: origin.clone(), keyword: name, consequence });
-                }
-            }
-            _ => {
-                if let Err(problem) = self.settings.assign(assignment) {
-                    self.fail(origin, problem);
-                }
-            }
+        let Place { origin, scope, active } = place;
+        let assignment = Assignment { keyword, name, rest: line.rest, arguments, origin, scope, active };
+        if let Err(problem) = self.settings.assign(assignment) {
+            self.fail(origin, problem);
         }
     }
 
-    /// The arguments of a line that needs at least one.
-    fn arguments(&mut self, name: &str, line: Line<'_>, origin: &Origin) -> Option<Vec<String>> {
-        match line::split_arguments(line.rest) {
-            Ok(arguments) if arguments.is_empty() => {
-                self.fail(origin, Problem::MissingArgument(name.to_owned()));
-                None
+    /// The arguments of a line; a line without any text behind its keyword is a mistake.
+    fn arguments(&mut self, line: &Line<'_>, origin: &Origin) -> Option<Vec<String>> {
+        let problem = match line::split_arguments(line.rest) {
+            // Above all a line whose blanks are of another kind.
+            _ if line.rest.is_empty()
+                && keyword::find(&line.keyword).is_none()
+                && !self.is_ignored(&line.keyword) =>
+            {
+                self.unknown(origin, &line.keyword);
+                return None;
             }
-            Ok(arguments) => Some(arguments),
-            Err(line::UnclosedQuote) => {
-                self.fail(origin, Problem::UnclosedQuote);
-                None
+            _ if line.rest.is_empty() => Problem::MissingArgument(line.keyword.clone().into_owned()),
+            // What was no text when the file was read must not become another name or path.
+            Ok(arguments) if arguments.iter().any(|text| text.contains(char::REPLACEMENT_CHARACTER)) => {
+                Problem::NotUtf8
             }
+            Ok(arguments) => return Some(arguments),
+            Err(line::UnclosedQuote) => Problem::UnclosedQuote,
+        };
+        self.fail(origin, problem);
+        None
+    }
+
+    fn unknown(&mut self, origin: &Origin, name: &str) {
+        // The search for the nearest name takes a while.
+        if !self.is_ignored(name) && self.errors.len() < MAX_ERRORS {
+            let nearest = keyword::nearest(name);
+            self.fail(origin, Problem::UnknownOption { name: name.to_owned(), nearest });
         }
     }
 
     fn is_ignored(&self, name: &str) -> bool {
-        self.ignore_unknown
-            .as_ref()
-            .is_some_and(|list| pattern::matches_list(&name.to_ascii_lowercase(), &list.to_ascii_lowercase()))
+        let list = self.settings.ignore_unknown.as_ref();
+        list.is_some_and(|list| {
+            pattern::matches_list(&name.to_ascii_lowercase(), &list.text.to_ascii_lowercase())
+        })
     }
 
     /// The tokens as far as they are known by now.
-    fn tokens(&self) -> Tokens<'a> {
+    pub(super) fn tokens(&self) -> Tokens<'a> {
         let local = self.sources.local;
         let mut tokens = Tokens {
             local,
             host: self.query.host.clone(),
             original_host: &self.query.host,
             port: self.settings.port.unwrap_or(22),
-            user: match (&self.query.user, &self.settings.user) {
-                (Some(user), _) => user.clone(),
-                (None, Some(user)) => user.text.clone(),
-                (None, None) => local.name.clone(),
-            },
+            user: self.settings.user.as_ref().map_or_else(|| local.name.clone(), |user| user.text.clone()),
             key_alias: match &self.settings.host_key_alias {
                 Some(alias) => alias.text.to_ascii_lowercase(),
                 None => self.query.host.clone(),
@@ -318,204 +327,68 @@ impl<'a> Walk<'a> {
         self.included = 0;
     }
 
-    fn warn_unknown(&mut self, origin: Origin, name: &str) {
-        // The search for the nearest name takes long enough to do it once for each line only.
-        let is_same = |warning: &Warning| matches!(warning, Warning::UnknownOption { origin: known, name: other, .. } if *known == origin && other == name);
-        if self.warnings.len() < MAX_ERRORS && !self.warnings.iter().any(is_same) {
-            let nearest = keyword::nearest(name);
-            self.warnings.push(Warning::UnknownOption { origin, name: name.to_owned(), nearest });
+    /// Whether the name would be looked up to learn what is meant, and what follows when it would not.
+    fn canonicalize(&mut self) {
+        // From here on these have their defaults: a second pass does not change them.
+        let settings = &mut self.settings;
+        settings.canonicalize_max_dots.get_or_insert(1);
+        settings.canonicalize_fallback_local.get_or_insert(true);
+        let (mode, origin) = settings
+            .canonicalize_hostname
+            .get_or_insert((CanonicalizeHostname::No, Origin::Destination))
+            .clone();
+        let host = self.tokens().host;
+        let is_address = host.split('%').next().is_some_and(|text| text.parse::<std::net::IpAddr>().is_ok());
+        let direct = self.settings.goes_directly();
+        let domains = self.settings.canonical_domains.as_deref().unwrap_or_default();
+        let dots = host.matches('.').count();
+        let is_short =
+            usize::try_from(self.settings.canonicalize_max_dots.unwrap_or(1)).is_ok_and(|most| dots <= most);
+        let is_tried = match mode {
+            CanonicalizeHostname::No => false,
+            CanonicalizeHostname::Yes => !is_address && direct,
+            CanonicalizeHostname::Always => !is_address,
+        };
+        if is_tried && (host.ends_with('.') || (is_short && !domains.is_empty())) {
+            return self.fail(&origin, Problem::Canonicalize("CanonicalizeHostname", host));
         }
+        if is_tried && is_short && self.settings.canonicalize_fallback_local == Some(false) {
+            return self.fail(&origin, Problem::NotCanonical(host));
+        }
+        let follows = direct || mode == CanonicalizeHostname::Always;
+        if let Some((rules, origin)) = &self.settings.canonicalize_permitted_cnames
+            && !rules.is_empty()
+            && follows
+            && !is_address
+        {
+            let origin = origin.clone();
+            return self.fail(&origin, Problem::Canonicalize("CanonicalizePermittedCNAMEs", host));
+        }
+        self.wants_final |= mode != CanonicalizeHostname::No;
     }
 
-    fn warn(&mut self, warning: Warning) {
+    pub(super) fn warn(&mut self, warning: Warning) {
         if self.warnings.len() < MAX_ERRORS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }
 
-    fn fail(&mut self, origin: &Origin, problem: Problem) {
+    pub(super) fn fail(&mut self, origin: &Origin, problem: Problem) {
         if self.errors.len() < MAX_ERRORS {
             let origin = origin.clone();
             self.errors.push(LineError { origin, problem });
         }
     }
-
-    fn finish(mut self) -> Result<HostOptions, Errors> {
-        let mut tokens = self.tokens();
-        tokens.host = lowercase_name(&tokens.host);
-        let written_user = self.settings.user.take();
-        let user = match (&self.query.user, written_user) {
-            (Some(user), _) => Some(user.clone()),
-            (None, Some(user)) => self.expanded("User", &user, &tokens, expand::USER).filter(|name| {
-                let safe = *name == user.text || jump::is_safe_user(name);
-                if !safe {
-                    self.fail(&user.origin, Problem::BadUser(name.clone()));
-                }
-                safe
-            }),
-            (None, None) => None,
-        };
-        tokens.user = user.clone().unwrap_or_else(|| self.sources.local.name.clone());
-        let tokens = &tokens;
-
-        let settings = std::mem::take(&mut self.settings);
-        let rekey_limit = settings.rekey_limit();
-        let host_name = settings.host_name.map(|_| tokens.host.clone());
-        let identity_file = match settings.identity_file {
-            unset if unset.is_empty() => None,
-            files => Some(self.paths("IdentityFile", files, tokens)),
-        };
-        let user_known_hosts_file =
-            settings.user_known_hosts_file.map(|files| self.paths("UserKnownHostsFile", files, tokens));
-        let global_known_hosts_file = settings
-            .global_known_hosts_file
-            .map(|files| files.into_iter().map(|file| file.text.into()).collect());
-        let certificate_file = self.paths("CertificateFile", settings.certificate_file, tokens);
-        let identity_agent = settings.identity_agent.and_then(|agent| self.agent(&agent, tokens));
-        let proxy = self.proxy(settings.proxy_jump, settings.proxy_command, settings.port, tokens);
-        let options = HostOptions {
-            original_host: self.query.host.clone(),
-            local_user: self.sources.local.name.clone(),
-            home: self.sources.local.home.clone(),
-            host_name,
-            port: settings.port,
-            user,
-            identity_file,
-            identities_only: settings.identities_only,
-            identity_agent,
-            certificate_file,
-            user_known_hosts_file,
-            global_known_hosts_file,
-            strict_host_key_checking: settings.strict_host_key_checking,
-            host_key_alias: settings.host_key_alias.map(|alias| alias.text.to_ascii_lowercase()),
-            hash_known_hosts: settings.hash_known_hosts,
-            proxy,
-            connect_timeout: settings.connect_timeout,
-            server_alive_interval: settings.server_alive_interval,
-            server_alive_count_max: settings.server_alive_count_max,
-            address_family: settings.address_family,
-            bind_address: settings.bind_address.map(|address| address.text),
-            rekey_limit,
-            tunnel: settings.tunnel,
-            tunnel_device: settings.tunnel_device,
-            exit_on_forward_failure: settings.exit_on_forward_failure,
-            batch_mode: settings.batch_mode,
-            password_authentication: settings.password_authentication,
-            kbd_interactive_authentication: settings.kbd_interactive_authentication,
-            pubkey_authentication: settings.pubkey_authentication,
-            warnings: self.warnings,
-        };
-        match self.errors.is_empty() {
-            true => Ok(options),
-            false => Err(Errors(self.errors)),
-        }
-    }
-
-    fn expanded(
-        &mut self,
-        keyword: &'static str,
-        value: &Sited,
-        tokens: &Tokens<'_>,
-        allowed: &str,
-    ) -> Option<String> {
-        let surroundings = self.sources.surroundings;
-        match expand::expand(keyword, &value.text, tokens, allowed, Some(surroundings)) {
-            Ok(expanded) => Some(expanded),
-            Err(problem) => {
-                self.fail(&value.origin, problem);
-                None
-            }
-        }
-    }
-
-    fn path(&mut self, keyword: &'static str, value: &Sited, tokens: &Tokens<'_>) -> Option<PathBuf> {
-        match expand::expand_home(keyword, &value.text, self.sources.local, self.sources.surroundings) {
-            Ok(text) => {
-                let origin = value.origin.clone();
-                let path = self.expanded(keyword, &Sited { text, origin }, tokens, expand::CONNECTION)?;
-                Some(PathBuf::from(path))
-            }
-            Err(problem) => {
-                self.fail(&value.origin, problem);
-                None
-            }
-        }
-    }
-
-    /// Files to use; `none` among identity files stands for nothing.
-    fn paths(&mut self, keyword: &'static str, files: Vec<Sited>, tokens: &Tokens<'_>) -> Vec<PathBuf> {
-        files
-            .iter()
-            .filter(|file| !file.text.eq_ignore_ascii_case("none"))
-            .filter_map(|file| self.path(keyword, file, tokens))
-            .collect()
-    }
-
-    fn agent(&mut self, agent: &Sited, tokens: &Tokens<'_>) -> Option<IdentityAgent> {
-        match agent.text.as_str() {
-            "none" => Some(IdentityAgent::None),
-            "SSH_AUTH_SOCK" => Some(IdentityAgent::Environment),
-            // The old form `$NAME`; unlike `${NAME}` it may be unset, and then there is no agent.
-            variable if variable.starts_with('$') && !variable.starts_with("${") => {
-                let name = variable.trim_start_matches('$');
-                Some(match self.sources.surroundings.variable(name) {
-                    Some(socket) => IdentityAgent::Socket(socket.into()),
-                    None => IdentityAgent::None,
-                })
-            }
-            _ => self.path("IdentityAgent", agent, tokens).map(IdentityAgent::Socket),
-        }
-    }
-
-    fn proxy(
-        &mut self,
-        jump: Option<(Vec<JumpHost>, Origin)>,
-        command: Option<Sited>,
-        port: Option<u16>,
-        tokens: &Tokens<'_>,
-    ) -> Option<Proxy> {
-        let (hosts, origin) = match (jump, command) {
-            (Some((hosts, origin)), _) if !hosts.is_empty() => (hosts, origin),
-            (_, Some(command)) if !command.text.is_empty() => {
-                return match expand::expand("ProxyCommand", &command.text, tokens, expand::PROXY, None) {
-                    Ok(command) => Some(Proxy::Command(command)),
-                    Err(problem) => {
-                        self.fail(&command.origin, problem);
-                        None
-                    }
-                };
-            }
-            (None, None) => return None,
-            (_, _) => return Some(Proxy::Direct),
-        };
-        let mut expanded = Vec::with_capacity(hosts.len());
-        for mut hop in hosts {
-            let expand = |text: &str| expand::expand("ProxyJump", text, tokens, expand::PROXY, None);
-            match (expand(&hop.host), hop.user.as_deref().map(expand).transpose()) {
-                (Ok(host), Ok(user)) => {
-                    hop.host = host;
-                    hop.user = user;
-                    expanded.push(hop);
-                }
-                (Err(problem), _) | (_, Err(problem)) => self.fail(&origin, problem),
-            }
-        }
-        if let Some(last) = expanded.last()
-            && last.host == tokens.host
-            && last.port.unwrap_or(22) == port.unwrap_or(22)
-            && last.user.as_deref().is_none_or(|user| user == tokens.user)
-        {
-            self.fail(&origin, Problem::JumpLoop(last.host.clone()));
-        }
-        Some(Proxy::Jump(expanded))
-    }
 }
 
-/// Host names in lower case; addresses as they are, for the case of a zone counts.
-fn lowercase_name(host: &str) -> String {
-    let address = host.split('%').next().unwrap_or_default();
+/// Host names in lower case, addresses in their one spelling. As with ssh, another case is no other spelling of an
+/// address, and what only looks like one stays as it is.
+pub(super) fn lowercase_name(host: &str) -> String {
+    let (address, zone) = host.split_at_checked(host.find('%').unwrap_or(host.len())).unwrap_or((host, ""));
     match address.parse::<std::net::IpAddr>() {
+        Ok(parsed) if !parsed.to_string().eq_ignore_ascii_case(address) => format!("{parsed}{zone}"),
         Ok(_) => host.to_owned(),
+        Err(_) if host.contains([':', '%']) => host.to_owned(),
         Err(_) => host.to_ascii_lowercase(),
     }
 }

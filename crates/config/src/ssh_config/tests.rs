@@ -1,7 +1,11 @@
+mod algorithms;
 mod blocks;
+mod canonical;
 mod expansion;
+mod keywords;
 mod line;
 mod openssh;
+mod refused;
 mod values;
 
 use std::{
@@ -122,35 +126,6 @@ fn every_mistake_is_told_with_its_place() {
 }
 
 #[test]
-fn unknown_options_are_warnings_in_files() {
-    let options = berlin("IdentifyFile x\nUseKeychain yes\n");
-    let warnings: Vec<String> = options.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        warnings,
-        [
-            "config:1: unknown option `IdentifyFile` passed over; did you mean IdentityFile?",
-            "config:2: unknown option `UseKeychain` passed over"
-        ]
-    );
-    assert_eq!(berlin("IgnoreUnknown ident*,usekeychain\nIdentifyFile x\nUseKeychain yes\n").warnings, []);
-}
-
-#[test]
-fn known_options_without_use_are_fine() {
-    let options = berlin(
-        "LogLevel DEBUG3\nCiphers aes128-ctr\nForwardAgent yes\nSendEnv LANG LC_*\nLocalForward 1 h:2\n",
-    );
-    assert_eq!(options.warnings, []);
-    assert_eq!(berlin("CanonicalizeHostname no\nRevokedHostKeys none").warnings, []);
-    assert_eq!(
-        berlin("CanonicalizeHostname yes\nRevokedHostKeys /x\nHost other\nKnownHostsCommand x")
-            .warnings
-            .len(),
-        2
-    );
-}
-
-#[test]
 fn the_command_line_wins_and_knows_its_options() {
     let with = |command_line: &[&str]| {
         resolve_with(&Fake::default(), command_line, &[("Port 1\nUser file", Scope::User)], &to("berlin"))
@@ -174,11 +149,14 @@ fn the_command_line_wins_and_knows_its_options() {
 }
 
 #[test]
-fn the_query_wins_over_everything() {
+fn the_query_wins_over_the_files() {
     let query = Query { host: "berlin".into(), user: Some("me".into()), port: Some(7) };
-    let options = resolve_with(&Fake::default(), &["User=x", "Port=8"], &[], &query).unwrap();
+    let file = [("User file\nPort 9", Scope::User)];
+    let options = resolve_with(&Fake::default(), &[], &file, &query).unwrap();
     assert_eq!((options.user(), options.port()), ("me", 7));
-    let literal = Query { user: Some("a%rb${X}".to_owned().replace("${X}", "")), ..query };
+    let options = resolve_with(&Fake::default(), &["User=x", "Port=8"], &file, &query).unwrap();
+    assert_eq!((options.user(), options.port()), ("x", 8), "-o wins, as with ssh");
+    let literal = Query { user: Some("a%rb".to_owned()), ..query };
     assert_eq!(resolve_with(&Fake::default(), &[], &[], &literal).unwrap().user(), "a%rb");
 }
 

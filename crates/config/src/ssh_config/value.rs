@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::options::{AddressFamily, StrictHostKeyChecking, Tunnel, TunnelDevice, TunnelUnit};
+use super::options::{
+    AddressFamily, CanonicalizeHostname, PubkeyAuthentication, StrictHostKeyChecking, Tunnel, TunnelDevice,
+    TunnelUnit,
+};
 
 /// The largest number of a tunnel device; the two above it mean `any` and an error on the wire.
 const LARGEST_UNIT: u32 = 0x7fff_fffd;
@@ -11,9 +14,38 @@ pub(super) fn flag(text: &str) -> Option<bool> {
     choice(text, &[("yes", true), ("true", true), ("no", false), ("false", false)])
 }
 
-/// `PubkeyAuthentication` also names how signatures are bound to the connection, which is not ours to choose.
-pub(super) fn pubkey_authentication(text: &str) -> Option<bool> {
-    flag(text).or_else(|| choice(text, &[("unbound", true), ("host-bound", true)]))
+pub(super) fn pubkey_authentication(text: &str) -> Option<PubkeyAuthentication> {
+    choice(
+        text,
+        &[
+            ("yes", PubkeyAuthentication::Yes),
+            ("true", PubkeyAuthentication::Yes),
+            ("no", PubkeyAuthentication::No),
+            ("false", PubkeyAuthentication::No),
+            ("unbound", PubkeyAuthentication::Unbound),
+            ("host-bound", PubkeyAuthentication::HostBound),
+        ],
+    )
+}
+
+pub(super) fn canonicalize_hostname(text: &str) -> Option<CanonicalizeHostname> {
+    choice(
+        text,
+        &[
+            ("yes", CanonicalizeHostname::Yes),
+            ("true", CanonicalizeHostname::Yes),
+            ("no", CanonicalizeHostname::No),
+            ("false", CanonicalizeHostname::No),
+            ("always", CanonicalizeHostname::Always),
+        ],
+    )
+}
+
+/// Letters, digits, `-`, `_` and single dots.
+pub(super) fn is_domain(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && !text.contains("..")
 }
 
 pub(super) fn strict_host_key_checking(text: &str) -> Option<StrictHostKeyChecking> {
@@ -66,12 +98,17 @@ pub(super) fn count(text: &str) -> Option<u32> {
     number::<u32>(text).filter(|&count| i32::try_from(count).is_ok())
 }
 
-/// `TIME FORMATS` of `sshd_config(5)`: numbers with s, m, h, d or w, added up; a number alone is seconds.
+/// What [`time`] takes.
+pub(super) const TIME: &str = "none or a time such as 30, 90s or 1h30m";
+
+/// `TIME FORMATS` of `sshd_config(5)`: numbers with s, m, h, d or w, added up; a number alone is seconds. There is one
+/// number of seconds at most, whose fraction does not count.
 pub(super) fn time(text: &str) -> Option<Duration> {
-    let mut seconds = 0u64;
+    let mut total = 0u64;
+    let mut has_seconds = false;
     let mut rest = text;
     while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
         let (digits, after) = rest.split_at_checked(end)?;
         let mut characters = after.chars();
         let unit = match characters.next().map(|unit| unit.to_ascii_lowercase()) {
@@ -82,10 +119,21 @@ pub(super) fn time(text: &str) -> Option<Duration> {
             Some('w') => 7 * 24 * 60 * 60,
             Some(_) => return None,
         };
-        seconds = number::<u64>(digits)?.checked_mul(unit)?.checked_add(seconds)?;
+        if unit == 1 && std::mem::replace(&mut has_seconds, true) {
+            return None;
+        }
+        let whole = match digits.split_once('.') {
+            None => digits,
+            Some((whole, fraction)) if unit == 1 && !fraction.is_empty() => {
+                number::<u64>(fraction)?;
+                if whole.is_empty() { "0" } else { whole }
+            }
+            Some(_) => return None,
+        };
+        total = number::<u64>(whole)?.checked_mul(unit)?.checked_add(total)?;
         rest = characters.as_str();
     }
-    (!text.is_empty() && seconds <= i32::MAX as u64).then(|| Duration::from_secs(seconds))
+    (!text.is_empty() && total <= i32::MAX as u64).then(|| Duration::from_secs(total))
 }
 
 /// The bytes of `RekeyLimit`, at least 16, with K, M, G or T; 0 is `default`.

@@ -105,12 +105,34 @@ impl FromStr for HostTarget {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return Err(uri_of_host(text, scheme, rest));
+        }
         // OpenSSH looks for the last @: names of users may contain one.
         match text.rsplit_once('@') {
             Some((user, host)) => Ok(Self { user: Some(user.parse()?), host: host.parse()? }),
             None => Ok(Self { user: None, host: text.parse()? }),
         }
     }
+}
+
+/// What to write instead of `ssh://user@host:port`.
+fn uri_of_host(text: &str, scheme: &str, rest: &str) -> InvalidValue {
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
+    let rest = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => rest.split_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
+    };
+    let at = if user.is_empty() { "" } else { "@" };
+    let port = port.filter(|port| !port.is_empty()).map(|port| format!(" and `port: {port}`"));
+    InvalidValue::new(
+        format!("{} is a URI, and a host is wanted", quoted(text)),
+        match scheme.eq_ignore_ascii_case("ssh") && !host.is_empty() {
+            true => format!("write `host: {user}{at}{host}`{}", port.unwrap_or_default()),
+            false => "write the bare name or address, as ssh takes it".to_owned(),
+        },
+    )
 }
 
 impl FromStr for Jump {

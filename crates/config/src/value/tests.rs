@@ -492,3 +492,28 @@ fn t9_exempt_are_addresses_and_networks() {
         assert!(text.parse::<AddressBlock>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn s11_a_uri_is_no_host_and_the_hint_takes_it_apart() {
+    for (text, hint) in [
+        ("ssh://root@berlin:2222", "write `host: root@berlin` and `port: 2222`"),
+        ("ssh://root@berlin", "write `host: root@berlin`"),
+        ("ssh://berlin", "write `host: berlin`"),
+        ("SSH://berlin:22/", "write `host: berlin` and `port: 22`"),
+        ("ssh://root@[2001:db8::1]:22", "write `host: root@2001:db8::1` and `port: 22`"),
+        ("scp://berlin", "write the bare name"),
+        ("ssh://", "write the bare name"),
+        ("root@ssh://berlin", "write the bare name"),
+    ] {
+        assert!(refusal::<HostTarget>(text).contains(hint), "{}", refusal::<HostTarget>(text));
+    }
+}
+
+#[test]
+fn u18_a_kind_of_tunnel_is_no_device() {
+    for text in ["ethernet", "point-to-point", "yes"] {
+        let refusal = refusal::<TunnelDevice>(text);
+        assert!(refusal.contains(&format!("`tunnel: {text}`")), "{refusal}");
+    }
+    assert!(refusal::<TunnelDevice>("ethernet:7").contains("any:any"));
+}

@@ -110,6 +110,13 @@ impl FromStr for TunnelDevice {
         };
         match (local, remote) {
             (Ok(local), Ok(remote)) => Ok(Self { local, remote }),
+            // The mode is another option, in ssh_config and in YAML.
+            _ if text.parse::<Tunnel>().is_ok() => Err(InvalidValue::new(
+                format!("{} is no device", quoted(text)),
+                format!(
+                    "it is the kind of tunnel: `tunnel: {text}`, or `-o Tunnel={text}` on the command line"
+                ),
+            )),
             _ => {
                 let number = text.strip_prefix("tap").or_else(|| text.strip_prefix("tun"));
                 let hint = match number.filter(|number| number.parse::<u32>().is_ok()) {

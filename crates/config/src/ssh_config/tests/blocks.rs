@@ -73,10 +73,10 @@ fn match_criteria() {
 #[test]
 fn damaged_match_lines() {
     let problem = |text: &str| problems(text).remove(0).1;
-    assert_eq!(problem("Match"), Problem::EmptyMatch);
+    assert_eq!(problem("Match"), Problem::MissingArgument("Match".into()));
     assert_eq!(problem("Match # x"), Problem::EmptyMatch);
     assert_eq!(problem("Match all host x"), Problem::MatchAllAlone);
-    assert_eq!(problem("Match host x all"), Problem::MatchAllAlone);
+    assert_eq!(problem("Match final host x all"), Problem::MatchAllAlone);
     assert_eq!(problem("Match host"), Problem::MatchArgument("host".into()));
     assert_eq!(problem("Match host \"\""), Problem::MatchArgument("host".into()));
     assert_eq!(problem("Match address x"), Problem::UnknownCriterion("address".into()));
@@ -98,7 +98,7 @@ fn what_cannot_be_evaluated_matters_only_where_it_decides() {
 #[test]
 fn final_sees_the_host_name() {
     let text = "Match final host berlin.example.org\nPort 7\nMatch canonical\nUser x\nHost berlin\nHostName %h.example.org\n\
-                IdentityFile /a\nUnheardOf 1";
+                IdentityFile /a\nSendEnv X";
     let options = berlin(text);
     assert_eq!((options.port(), options.user(), options.host_name()), (7, "x", "berlin.example.org"));
     assert_eq!(options.identity_file(), [Path::new("/a")], "once, in spite of two passes");
@@ -165,6 +165,7 @@ fn this_machine_reads_files() {
     write("a.conf", "ProxyCommand x \u{fe}");
     write("b.conf", "Port 7");
     write(".hidden.conf", "Port 8");
+    std::fs::create_dir(directory.path().join("directory.conf")).unwrap();
     write("config", &format!("Include {}/*.conf {0}/missing", directory.path().display()));
     let local = alice();
     let file = read_file(&directory.path().join("config")).unwrap();
@@ -181,4 +182,26 @@ fn this_machine_reads_files() {
     std::fs::set_permissions(directory.path().join("b.conf"), loose).unwrap();
     let error = resolved(&[file]).unwrap_err().to_string();
     assert!(error.contains("chmod go-w"), "{error}");
+}
+
+#[test]
+fn s9_directories_and_links_to_nothing_are_skipped() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    std::fs::write(path.join("b"), "Port 7").unwrap();
+    std::fs::create_dir(path.join("a")).unwrap();
+    std::fs::create_dir(path.join("link-target")).unwrap();
+    std::os::unix::fs::symlink("nowhere", path.join("c")).unwrap();
+    std::os::unix::fs::symlink("link-target", path.join("d")).unwrap();
+    std::os::unix::fs::symlink("e", path.join("f")).unwrap();
+    for include in ["*", "a b", "c b", "d b", "f b", "**", "[a-f]", "a c d missing b"] {
+        let written: Vec<String> =
+            include.split(' ').map(|name| format!("{}/{name}", path.display())).collect();
+        std::fs::write(path.join("link-target/config"), format!("Include {}", written.join(" "))).unwrap();
+        let file = read_file(&path.join("link-target/config")).unwrap();
+        let local = alice();
+        let sources = Sources { command_line: &[], files: &[file], local: &local, surroundings: &Machine };
+        let query = Query { host: "berlin".into(), ..Query::default() };
+        assert_eq!(resolve(&sources, &query).unwrap().port(), 7, "{include}");
+    }
 }

@@ -5,12 +5,15 @@ use crate::ssh_config::line::{Line, UnclosedQuote, split_arguments};
 #[test]
 fn keywords_and_arguments() {
     let parse = |text| Line::parse(text).map(|line| (line.keyword, line.rest));
+    let said = |keyword: &'static str, rest| Some((keyword.into(), rest));
     for text in ["Port 22", "Port=22", "  Port\t=  22 \r", "Port  22\x0c", "Port = 22"] {
-        assert_eq!(parse(text), Some(("Port", "22")), "{text:?}");
+        assert_eq!(parse(text), said("Port", "22"), "{text:?}");
     }
-    assert_eq!(parse("ProxyCommand==x"), Some(("ProxyCommand", "=x")));
-    assert_eq!(parse("User\"a b\""), Some(("User", "\"a b\"")));
-    assert_eq!(parse("Port"), Some(("Port", "")));
+    assert_eq!(parse("ProxyCommand==x"), said("ProxyCommand", "=x"));
+    assert_eq!(parse("\"Port\" 22"), said("Port", "22"));
+    assert_eq!(parse("Port 22\0 33"), said("Port", "22"));
+    assert_eq!(parse("User\"a b\""), said("Usera b", ""), "as ssh, to which this is one keyword");
+    assert_eq!(parse("Port"), said("Port", ""));
     for text in ["", "   ", "# Port 22", "\t#", "\r"] {
         assert_eq!(parse(text), None, "{text:?}");
     }

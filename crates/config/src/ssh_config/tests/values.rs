@@ -5,8 +5,8 @@ use std::{
 
 use super::{berlin, problems};
 use crate::ssh_config::{
-    AddressFamily, IdentityAgent, JumpHost, Proxy, RekeyLimit, StrictHostKeyChecking, Tunnel, TunnelDevice,
-    TunnelUnit,
+    AddressFamily, IdentityAgent, JumpHost, Proxy, Query, RekeyLimit, StrictHostKeyChecking, Tunnel,
+    TunnelDevice, TunnelUnit,
 };
 
 #[test]
@@ -182,4 +182,59 @@ fn a_host_is_not_its_own_jump_host() {
     assert_eq!(problems("ProxyJump a,berlin").len(), 1);
     assert_eq!(problems("ProxyJump berlin:2222").len(), 0);
     assert_eq!(problems("ProxyJump bob@berlin").len(), 0);
+}
+
+#[test]
+fn s5_zero_times_are_kept_apart_from_none() {
+    assert_eq!(berlin("ConnectTimeout 0").connect_timeout, Some(Duration::ZERO));
+    assert_eq!(berlin("ConnectTimeout 0\nConnectTimeout 7").connect_timeout, Some(Duration::ZERO));
+    assert_eq!(berlin("ConnectTimeout none\nConnectTimeout 7").connect_timeout, Some(Duration::from_secs(7)));
+    assert_eq!(
+        berlin("ServerAliveInterval 0\nServerAliveInterval 7").server_alive_interval,
+        Some(Duration::ZERO)
+    );
+    assert_eq!(berlin("RekeyLimit 1G 0").rekey_limit(), RekeyLimit { bytes: Some(1 << 30), interval: None });
+    assert_eq!(berlin("ConnectTimeout 0s").connect_timeout, Some(Duration::ZERO));
+}
+
+#[test]
+fn times_have_one_number_of_seconds() {
+    let seconds =
+        |text: &str| berlin(&format!("ConnectTimeout {text}")).connect_timeout.map(|time| time.as_secs());
+    assert_eq!(seconds("1.9s"), Some(1));
+    assert_eq!(seconds("1m.5"), Some(60));
+    for text in ["1s2", "1.5m", "1.", "1..2", "."] {
+        assert_eq!(problems(&format!("ConnectTimeout {text}")).len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn s11_destinations() {
+    let parse = crate::ssh_config::parse_destination;
+    let query =
+        |user: Option<&str>, host: &str, port| Query { host: host.into(), user: user.map(Into::into), port };
+    for (text, expected) in [
+        ("berlin", query(None, "berlin", None)),
+        ("root@berlin", query(Some("root"), "berlin", None)),
+        ("a@b@berlin", query(Some("a@b"), "berlin", None)),
+        ("ssh://berlin", query(None, "berlin", None)),
+        ("ssh://root@berlin:2222", query(Some("root"), "berlin", Some(2222))),
+        ("ssh://al%69ce;x=y@berlin/", query(Some("alice"), "berlin", None)),
+        ("ssh://root@[2001:db8::1]:22", query(Some("root"), "2001:db8::1", Some(22))),
+        ("2001:db8::1", query(None, "2001:db8::1", None)),
+    ] {
+        assert_eq!(parse(text), Some(expected), "{text}");
+    }
+    for text in [
+        "",
+        "@berlin",
+        "root@",
+        "ssh://",
+        "ssh://root@",
+        "ssh://berlin:0",
+        "ssh://berlin:x",
+        "ssh://berlin/path",
+    ] {
+        assert_eq!(parse(text), None, "{text}");
+    }
 }
