@@ -42,7 +42,12 @@ pub(super) async fn authenticate(
         options,
         prompter: interactive.then_some(prompter),
         server,
-        plan: Plan::new(options.methods, interactive),
+        plan: match &options.preferred_authentications {
+            Some(names) => {
+                Plan::new(options.methods, interactive, options.number_of_password_prompts).preferring(names)
+            }
+            None => Plan::new(options.methods, interactive, options.number_of_password_prompts),
+        },
         candidates: VecDeque::new(),
         agent: None,
         rsa_hash: None,
@@ -205,7 +210,16 @@ impl Login<'_> {
         for why in offers.skipped {
             self.pass_over(why);
         }
-        self.candidates = offers.candidates.into();
+        let mut kept = offers.candidates;
+        kept.retain(|candidate| match refusal(candidate, self.options) {
+            Some(why) => {
+                tracing::debug!("not offered: {} ({why})", candidate.name);
+                self.skipped.push(format!("{} ({why})", candidate.name));
+                false
+            }
+            None => true,
+        });
+        self.candidates = kept.into();
     }
 
     /// If nothing else helps, the failure says it.
@@ -225,13 +239,16 @@ impl Login<'_> {
             return Ok(Outcome::Skipped);
         }
         let hash = match candidate.key.algorithm() {
-            Algorithm::Rsa { .. } => match self.rsa_hash().await? {
-                Some(hash) => Some(hash),
-                None => {
-                    self.skipped.push(format!("{} (the server takes RSA with SHA-1 only)", candidate.name));
-                    return Ok(Outcome::Skipped);
+            Algorithm::Rsa { .. } => {
+                match self.rsa_hash().await?.and_then(|best| self.accepted_hash(&candidate, best)) {
+                    Some(hash) => Some(hash),
+                    None => {
+                        self.skipped
+                            .push(format!("{} (the server takes RSA with SHA-1 only)", candidate.name));
+                        return Ok(Outcome::Skipped);
+                    }
                 }
-            },
+            }
             _ => None,
         };
         tracing::debug!(
@@ -286,15 +303,25 @@ impl Login<'_> {
         Ok(hash)
     }
 
+    /// The best hash, or another one where the options do not allow that for the key.
+    fn accepted_hash(&self, candidate: &Candidate, best: HashAlg) -> Option<HashAlg> {
+        let takes = |hash: &HashAlg| {
+            let algorithm = Algorithm::Rsa { hash: Some(*hash) };
+            self.options.algorithms.takes_public_key(&wire_name(candidate, &algorithm))
+        };
+        [best, HashAlg::Sha512, HashAlg::Sha256].into_iter().find(takes)
+    }
+
     async fn keyboard_interactive(&mut self) -> Result<Outcome, russh_channels::Error> {
         if self.prompter.is_none() {
             return Ok(Outcome::Skipped);
         }
         tracing::debug!("trying keyboard-interactive");
+        let devices = self.options.kbd_interactive_devices.clone();
         let (mut answered, mut asked) = (Vec::new(), false);
         let user = &self.options.user;
         let handle = &mut self.connection.handle;
-        let mut response = handle.authenticate_keyboard_interactive_start(user, None::<String>).await?;
+        let mut response = handle.authenticate_keyboard_interactive_start(user, devices).await?;
         loop {
             match response {
                 KeyboardInteractiveAuthResponse::Success => {
@@ -428,6 +455,28 @@ impl Login<'_> {
         {
             prompter.show("Permission denied, please try again.");
         }
+    }
+}
+
+/// Why the options do not let the key be offered.
+fn refusal(candidate: &Candidate, options: &Options) -> Option<String> {
+    let algorithm = candidate.key.algorithm();
+    let hashes = [HashAlg::Sha512, HashAlg::Sha256];
+    let names = match algorithm {
+        Algorithm::Rsa { .. } => {
+            hashes.map(|hash| wire_name(candidate, &Algorithm::Rsa { hash: Some(hash) })).to_vec()
+        }
+        algorithm => vec![wire_name(candidate, &algorithm)],
+    };
+    let taken = names.iter().any(|name| options.algorithms.takes_public_key(name));
+    (!taken).then(|| format!("PubkeyAcceptedAlgorithms has no {}", names.join(" or ")))
+}
+
+/// What the key goes by on the wire.
+fn wire_name(candidate: &Candidate, algorithm: &Algorithm) -> String {
+    match candidate.certificate {
+        Some(_) => algorithm.to_certificate_type(),
+        None => algorithm.to_string(),
     }
 }
 

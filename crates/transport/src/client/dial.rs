@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::sleep_until;
 
@@ -46,7 +47,7 @@ pub(super) async fn dial(
                 let from = resolved.sources.iter().find(|from| from.is_ipv4() == address.is_ipv4()).copied();
                 tracing::debug!("connecting to {} port {}", address.ip(), address.port());
                 waiting.push(address);
-                under_way.push(async move { (address, attempt(address, from).await) });
+                under_way.push(async move { (address, attempt(options, address, from).await) });
                 continue;
             }
             Step::Wait(until) => until,
@@ -105,17 +106,25 @@ async fn resolve(options: &Options) -> Result<Resolved, ConnectError> {
     Ok(Resolved { targets, sources })
 }
 
-async fn attempt(address: SocketAddr, from: Option<SocketAddr>) -> io::Result<TcpStream> {
+async fn attempt(options: &Options, address: SocketAddr, from: Option<SocketAddr>) -> io::Result<TcpStream> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    socket.set_keepalive(true)?;
+    socket.set_keepalive(options.tcp_keep_alive)?;
+    let named =
+        |what: &str, error: io::Error| io::Error::new(error.kind(), format!("{what}: {}", plain(&error)));
+    if let Some(interface) = &options.bind_interface {
+        SockRef::from(&socket)
+            .bind_device(Some(interface.as_bytes()))
+            .map_err(|error| named(&format!("BindInterface {interface}"), error))?;
+    }
     if let Some(from) = from {
-        socket.bind(from).map_err(|error| io::Error::new(error.kind(), format!("BindAddress: {error}")))?;
+        socket.bind(from).map_err(|error| named("BindAddress", error))?;
     }
     let stream = socket.connect(address).await?;
     tcp::tune(&stream)?;
+    SockRef::from(&stream).set_keepalive(options.tcp_keep_alive)?;
     Ok(stream)
 }
 

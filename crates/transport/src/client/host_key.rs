@@ -11,7 +11,7 @@ use ssh_key::public::KeyData;
 
 use super::known_hosts_command::{KnownHostsCommand, Purpose};
 use super::prompt::{self, Prompter};
-use super::{HostKeyRefusal, HostKeyRefusalKind, Options};
+use super::{Algorithms, HostKeyRefusal, HostKeyRefusalKind, Options};
 use crate::algorithms::KEYS;
 use crate::trust::Offered;
 use crate::trust::host_key::{Action, Server, Strictness, decide, fingerprint};
@@ -36,6 +36,7 @@ pub(super) struct HostKeyCheck {
     strictness: Strictness,
     /// Somebody is there who is told what happens.
     attended: bool,
+    chosen: Algorithms,
     /// Where a new key goes, and whether its name is hashed.
     store: Option<PathBuf>,
     hash: bool,
@@ -81,6 +82,7 @@ impl HostKeyCheck {
             certificates: false,
             strictness,
             attended: interactive,
+            chosen: options.algorithms.clone(),
             store: options.user_known_hosts_files.first().cloned(),
             hash: options.hash_known_hosts,
             required_rsa_size: options.required_rsa_size,
@@ -128,6 +130,7 @@ impl HostKeyCheck {
         for list in &self.revoked {
             list.check(offered).map_err(|revoked| self.is_revoked(key, &revoked))?;
         }
+        self.check_signature(shown)?;
         let mut verdict = self.known.check(&host, offered, now());
         if let Some(lines) = self.ask_command(Purpose::HostName(key)).await? {
             verdict = with_lines(&self.known, &lines).check(&host, offered, now());
@@ -168,6 +171,22 @@ impl HostKeyCheck {
                 self.host()
             ),
         }
+    }
+
+    /// Before anything is looked up: whoever signed with it, such a signature counts for nothing.
+    fn check_signature(&self, shown: &PublicKeyOrCertificate) -> Result<(), HostKeyRefusal> {
+        let PublicKeyOrCertificate::Certificate(certificate) = shown else { return Ok(()) };
+        let signature = certificate.signature().algorithm();
+        if self.chosen.takes_ca_signature(signature.as_str()) {
+            return Ok(());
+        }
+        Err(HostKeyRefusal {
+            kind: HostKeyRefusalKind::Weak,
+            message: format!(
+                "the certificate that {} shows is signed with {signature}, which CASignatureAlgorithms does not name; have it signed anew",
+                self.host()
+            ),
+        })
     }
 
     fn host(&self) -> Host<'_> {

@@ -36,6 +36,7 @@ use handshake::log_in;
 use proxy_command::Fate;
 use underlay::Stream;
 
+pub use algorithms::{AlgorithmKind, Algorithms, HostKeyAlgorithms};
 pub use error::{
     Attempt, AuthenticationFailure, ConnectError, HostKeyRefusal, HostKeyRefusalKind, JumpRefusal,
     in_yaml_words,

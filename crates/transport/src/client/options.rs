@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::{KnownHostsCommand, Secrets};
+use super::{Algorithms, KnownHostsCommand, Secrets};
 use crate::Tuning;
 use crate::algorithms::{LEAST_RSA_BITS, REKEY_BYTES, REKEY_TIME};
 use crate::trust::host_key::Strictness;
@@ -23,6 +23,10 @@ pub struct Options {
     pub address_family: AddressFamily,
     /// Where connections come from: a name or address of this machine.
     pub bind_address: Option<String>,
+    /// Connections leave through this interface alone.
+    pub bind_interface: Option<String>,
+    /// TCP looks for dead peers by itself.
+    pub tcp_keep_alive: bool,
     /// Limits the time until the server has shown its host key, and that of each jump host likewise. `None` leaves TCP to
     /// the kernel, and the SSH handshake to [`HANDSHAKE_LIMIT`].
     pub connect_timeout: Option<Duration>,
@@ -45,6 +49,8 @@ pub struct Options {
     /// Where new host keys are kept that the known hosts file does not take. Shared by all connections of a process.
     pub pins: Arc<Pins>,
 
+    pub algorithms: Algorithms,
+
     /// Private keys, or public keys whose private half the agent has. A missing file is passed over; a certificate in
     /// `FILE-cert.pub` is used with its key.
     pub identity_files: Vec<PathBuf>,
@@ -58,6 +64,13 @@ pub struct Options {
     pub required_rsa_size: u32,
     /// What was typed before, and is not asked for again.
     pub secrets: Arc<Secrets>,
+    /// The names of the methods in the order in which they are tried, and no others; names of other methods count for
+    /// nothing.
+    pub preferred_authentications: Option<Vec<String>>,
+    /// How often a person is asked, by each method.
+    pub number_of_password_prompts: u32,
+    /// The devices of keyboard-interactive that the server is asked for.
+    pub kbd_interactive_devices: Option<String>,
     /// Asks nobody anything, whatever the [`Prompter`](super::Prompter) could.
     pub batch_mode: bool,
 
@@ -148,6 +161,8 @@ impl Options {
             user: user.into(),
             address_family: AddressFamily::Any,
             bind_address: None,
+            bind_interface: None,
+            tcp_keep_alive: true,
             connect_timeout: None,
             proxy: Proxy::Direct,
             outside: None,
@@ -159,6 +174,7 @@ impl Options {
             known_hosts_command: None,
             revoked_host_keys: Vec::new(),
             pins: Arc::default(),
+            algorithms: Algorithms::default(),
             identity_files: Vec::new(),
             certificate_files: Vec::new(),
             identities_only: false,
@@ -166,6 +182,9 @@ impl Options {
             methods: Methods::default(),
             required_rsa_size: LEAST_RSA_BITS,
             secrets: Arc::default(),
+            preferred_authentications: None,
+            number_of_password_prompts: 3,
+            kbd_interactive_devices: None,
             batch_mode: false,
             server_alive_interval: None,
             server_alive_count_max: 3,

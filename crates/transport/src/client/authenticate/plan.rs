@@ -8,6 +8,8 @@ use crate::client::Methods;
 pub(super) struct Plan {
     accepted: MethodSet,
     partial: bool,
+    /// What is tried, the first one first.
+    order: Vec<Method>,
     public_key: bool,
     keyboard_interactive: u32,
     password: u32,
@@ -20,19 +22,27 @@ pub(super) enum Method {
     Password,
 }
 
-/// NumberOfPasswordPrompts.
-const ATTEMPTS: u32 = 3;
+const METHODS: [Method; 3] = [Method::PublicKey, Method::KeyboardInteractive, Method::Password];
 
 impl Plan {
-    pub(super) fn new(allowed: Methods, interactive: bool) -> Self {
-        let attempts = |allowed| if allowed && interactive { ATTEMPTS } else { 0 };
+    /// `prompts`: how often somebody is asked, by each method.
+    pub(super) fn new(allowed: Methods, interactive: bool, prompts: u32) -> Self {
+        let attempts = |allowed| if allowed && interactive { prompts } else { 0 };
         Self {
             accepted: MethodSet::empty(),
             partial: false,
+            order: METHODS.to_vec(),
             public_key: allowed.public_key,
             keyboard_interactive: attempts(allowed.keyboard_interactive),
             password: attempts(allowed.password),
         }
+    }
+
+    /// Only these methods, in this order.
+    pub(super) fn preferring(mut self, names: &[String]) -> Self {
+        let of_name = |name: &String| METHODS.into_iter().find(|method| <&str>::from(&method.kind()) == name);
+        self.order = names.iter().filter_map(of_name).collect();
+        self
     }
 
     /// The server refused, and said what it goes on with. `partial`: it took what was tried, and wants more.
@@ -52,19 +62,16 @@ impl Plan {
 
     /// Counts the attempt. `keys`: there are some left.
     pub(super) fn next(&mut self, keys: bool) -> Option<Method> {
-        if keys && self.accepts(Method::PublicKey) {
-            return Some(Method::PublicKey);
+        let next = self.order.iter().copied().find(|&method| match method {
+            Method::PublicKey => keys && self.accepts(method),
+            Method::KeyboardInteractive | Method::Password => self.accepts(method),
+        })?;
+        match next {
+            Method::PublicKey => {}
+            Method::KeyboardInteractive => self.keyboard_interactive -= 1,
+            Method::Password => self.password -= 1,
         }
-        for (method, left) in [
-            (Method::KeyboardInteractive, &mut self.keyboard_interactive),
-            (Method::Password, &mut self.password),
-        ] {
-            if *left > 0 && self.accepted.contains(&method.kind()) {
-                *left -= 1;
-                return Some(method);
-            }
-        }
-        None
+        Some(next)
     }
 
     /// Whether both the server and we would.
@@ -74,7 +81,7 @@ impl Plan {
             Method::KeyboardInteractive => self.keyboard_interactive > 0,
             Method::Password => self.password > 0,
         };
-        ours && self.accepted.contains(&method.kind())
+        ours && self.order.contains(&method) && self.accepted.contains(&method.kind())
     }
 
     /// The names of the methods that the server goes on with.

@@ -1,9 +1,10 @@
 use super::*;
 
+const ATTEMPTS: u32 = 3;
 const ALL: [MethodKind; 3] = [MethodKind::Password, MethodKind::PublicKey, MethodKind::KeyboardInteractive];
 
 fn plan(methods: Methods, interactive: bool, accepted: &[MethodKind]) -> Plan {
-    let mut plan = Plan::new(methods, interactive);
+    let mut plan = Plan::new(methods, interactive, ATTEMPTS);
     plan.failed(&accepted.into(), false);
     plan
 }
@@ -52,4 +53,25 @@ fn who_gives_up_is_not_asked_again() {
     assert_eq!(plan.next(false), Some(Method::Password));
     plan.give_up(Method::Password);
     assert_eq!(plan.next(false), None);
+}
+
+#[test]
+fn s2_preferred_authentications_decide_order_and_choice() {
+    let preferring = |names: &[&str], accepted: &[MethodKind]| {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut plan = Plan::new(Methods::default(), true, 1).preferring(&names);
+        plan.failed(&accepted.into(), false);
+        std::iter::from_fn(|| plan.next(false)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        preferring(&["password", "keyboard-interactive"], &ALL),
+        [Method::Password, Method::KeyboardInteractive]
+    );
+    assert_eq!(preferring(&["hostbased", "password"], &ALL), [Method::Password]);
+    assert_eq!(preferring(&["publickey"], &ALL), []);
+    assert_eq!(preferring(&["keyboard-interactive"], &[MethodKind::Password]), []);
+    let mut keys =
+        Plan::new(Methods::default(), true, 1).preferring(&["password".into(), "publickey".into()]);
+    keys.failed(&ALL.as_slice().into(), false);
+    assert_eq!((keys.next(true), keys.next(true)), (Some(Method::Password), Some(Method::PublicKey)));
 }
