@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use tapline_config::{InterfaceAddress, TunnelDevice};
+use tapline_config::InterfaceAddress;
+
+mod ssh;
+
+pub(crate) use ssh::SshArguments;
 
 /// Where the daemon looks for its configuration.
 pub(crate) const DEFAULT_CONFIG: &str = "/etc/tapline/tapline.yaml";
@@ -29,6 +33,11 @@ Examples:
   tapline check -c /etc/tapline/tapline.yaml
   tapline run";
 
+const SSH_LETTERS: &str = "\
+The letters are ssh's and may be combined, as in -fN. -N, -T, -n, -a, -x, -k, -e and -2 are taken
+as well and change nothing, as there is no shell; what else ssh knows is refused with the reason,
+or named in the log.";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the daemon in the foreground: server, links and bridges of the configuration.
@@ -42,6 +51,7 @@ pub(crate) enum Command {
     /// certificates are read, and the network is drawn on paper. Warnings alone end with status 0.
     Check(CheckArgs),
     /// Open one link without a configuration file, as `ssh -w` does, and keep it up until interrupted.
+    #[command(after_help = SSH_LETTERS)]
     Connect(Box<ConnectArgs>),
     /// Several hosts as network namespaces of this machine; no root needed, nothing of this host is touched.
     #[command(subcommand)]
@@ -68,33 +78,16 @@ pub(crate) struct CheckArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConnectArgs {
-    /// Tunnel devices here and there, each a number or `any`.
-    #[arg(short = 'w', value_name = "LOCAL[:REMOTE]")]
-    pub(crate) tunnel_device: Option<TunnelDevice>,
-
-    /// An option of ssh_config(5), such as `Tunnel=point-to-point`; may be given several times.
-    #[arg(short = 'o', value_name = "OPTION=VALUE")]
-    pub(crate) options: Vec<String>,
-
-    /// Private key to log in with; may be given several times.
-    #[arg(short = 'i', value_name = "KEY")]
-    pub(crate) identity: Vec<PathBuf>,
-
-    /// Port of the SSH server.
-    #[arg(short = 'p', value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) port: Option<u16>,
-
-    /// Name to log in with.
-    #[arg(short = 'l', value_name = "USER")]
-    pub(crate) user: Option<String>,
-
-    /// Hosts to go through, as in `ssh -J`.
-    #[arg(short = 'J', value_name = "HOST[,HOST]")]
-    pub(crate) jump: Option<String>,
+    #[command(flatten)]
+    pub(crate) ssh: SshArguments,
 
     /// The SSH configuration to read instead of ~/.ssh/config and /etc/ssh/ssh_config; `none` reads none.
     #[arg(short = 'F', value_name = "FILE")]
     pub(crate) ssh_config: Option<PathBuf>,
+
+    /// Append the log to this file instead of writing it to stderr.
+    #[arg(short = 'E', value_name = "FILE")]
+    pub(crate) log_file: Option<PathBuf>,
 
     /// Make the tap a port of this bridge, which is created when it does not exist.
     #[arg(long, value_name = "BR", conflicts_with = "address")]
@@ -116,9 +109,13 @@ pub(crate) struct ConnectArgs {
     #[arg(long)]
     pub(crate) once: bool,
 
-    /// The SSH server.
+    /// The SSH server: [USER@]HOST or ssh://[USER@]HOST[:PORT].
     #[arg(value_name = "[USER@]HOST")]
     pub(crate) destination: String,
+
+    /// Not built yet.
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) remote_command: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -148,8 +148,7 @@ pub(crate) fn algorithms(host: &HostOptions) -> Result<Algorithms, ClientOptions
     let chosen = |keyword, list: &Option<AlgorithmList>, kind: AlgorithmKind| {
         let Some(list) = list else { return Ok(None) };
         let (defaults, known) = (kind.defaults(), kind.known());
-        let of = |names: &[String]| names.iter().map(String::as_str).collect::<Vec<_>>();
-        let names = list.apply(&of(&defaults), &of(&known));
+        let names = list.apply(&texts(&defaults), &texts(&known));
         match names.is_empty() {
             true => Err(ClientOptionsError::NothingKnown {
                 keyword,
@@ -167,9 +166,21 @@ pub(crate) fn algorithms(host: &HostOptions) -> Result<Algorithms, ClientOptions
         cipher: chosen("Ciphers", &host.ciphers, AlgorithmKind::Cipher)?,
         mac: chosen("MACs", &host.macs, AlgorithmKind::Mac)?,
         host_key: host_key.map(|names| HostKeyAlgorithms { names, ordered }),
-        ca_signature: chosen("CASignatureAlgorithms", &host.ca_signature_algorithms, AlgorithmKind::CaSignature)?,
-        public_key: chosen("PubkeyAcceptedAlgorithms", &host.pubkey_accepted_algorithms, AlgorithmKind::PublicKey)?,
+        ca_signature: chosen(
+            "CASignatureAlgorithms",
+            &host.ca_signature_algorithms,
+            AlgorithmKind::CaSignature,
+        )?,
+        public_key: chosen(
+            "PubkeyAcceptedAlgorithms",
+            &host.pubkey_accepted_algorithms,
+            AlgorithmKind::PublicKey,
+        )?,
     })
+}
+
+fn texts(names: &[String]) -> Vec<&str> {
+    names.iter().map(String::as_str).collect()
 }
 
 fn preferred_authentications(host: &HostOptions) -> Result<Option<Vec<String>>, ClientOptionsError> {

@@ -1,5 +1,6 @@
 //! The program: command line, daemon, checks and labs. Only wiring; the work is in the other crates.
 
+mod background;
 mod cli;
 mod client_options;
 mod connect;
@@ -34,7 +35,17 @@ fn main() -> ExitCode {
         return code;
     }
     let cli = Cli::parse();
-    start_log(cli.verbose);
+    let mut is_quiet = false;
+    if let Command::Connect(args) = &cli.command {
+        is_quiet = args.ssh.quiet;
+        if let Some(path) = &args.log_file
+            && let Err(error) = connect::log_to(path)
+        {
+            log::say(&format!("tapline: {error}"));
+            return ExitCode::from(WRONG_USAGE);
+        }
+    }
+    start_log(cli.verbose, is_quiet);
     if matches!(cli.command, Command::Run(_) | Command::Connect(_)) {
         log::begin();
     }
@@ -50,7 +61,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Failure { text, code }) => {
-            if !text.is_empty() {
+            if !text.is_empty() && !(is_quiet && code != WRONG_USAGE) {
                 log::say(&text);
             }
             log::finish();
@@ -88,6 +99,8 @@ impl From<ConnectError> for Failure {
         match error {
             ConnectError::Usage(error) => Self { text: format!("tapline: {error}"), code: WRONG_USAGE },
             ConnectError::Failed(error) => Self { code: SSH_FAILED, ..error.into() },
+            error @ ConnectError::Background(_) => Self { text: format!("tapline: {error}"), code: SSH_FAILED },
+            ConnectError::Ended(code) => Self { text: String::new(), code },
         }
     }
 }
@@ -151,9 +164,10 @@ impl Report for LabReport {
     }
 }
 
-fn start_log(verbose: u8) {
+fn start_log(verbose: u8, is_quiet: bool) {
     // Of other crates only what concerns an administrator: russh tells of every packet, and netlink of every attribute.
     let default = match verbose {
+        _ if is_quiet => "off",
         0 => "info,russh_channels=off",
         1 => "warn,tapline=debug,russh_channels=off",
         2 => "warn,tapline=trace,russh_channels=debug,russh_channels::sshbuffer=info",

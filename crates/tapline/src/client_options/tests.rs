@@ -139,7 +139,8 @@ fn s5_no_limit_is_a_connect_timeout_of_zero() {
     assert_eq!(limit("ConnectTimeout 7"), Some(std::time::Duration::from_secs(7)));
     assert_eq!(of_file("ServerAliveInterval 0").unwrap().server_alive_interval, None);
     for time in ["0", "0s", "0m"] {
-        let options = of(&format!("links: {{berlin: {{host: berlin.example.org, connect-timeout: {time}}}}}"));
+        let options =
+            of(&format!("links: {{berlin: {{host: berlin.example.org, connect-timeout: {time}}}}}"));
         assert_eq!(options.connect_timeout, None, "{time}");
     }
     let silent = of("links: {berlin: {host: berlin.example.org, server-alive-interval: 0}}");

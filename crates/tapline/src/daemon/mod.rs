@@ -123,13 +123,15 @@ pub(crate) fn run(config: &Path, state_dir: &Path) -> Result<(), DaemonError> {
     })
 }
 
-/// `tapline connect`: one link, until it is interrupted or cannot be opened.
-pub(crate) fn connect(plan: Plan) -> Result<(), DaemonError> {
+/// `tapline connect`: one link, until it is interrupted or cannot be opened. `when_up` is called the first time that it
+/// is up.
+pub(crate) fn connect(plan: Plan, when_up: impl FnOnce() + 'static) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::of_a_terminal()?;
         let state_dir = plan.state_dir.clone();
         let mut daemon = Daemon::start(plan).await.inspect_err(|_| leftovers::forget(&state_dir))?;
+        daemon.when_up = Some(Box::new(when_up));
         let ended = daemon.until_stopped(&mut signals, None).await;
         daemon.stop().await?;
         leftovers::forget(&state_dir);
@@ -240,6 +242,8 @@ struct Daemon {
     serving: Serving,
     link_news: mpsc::UnboundedReceiver<(String, LinkNews)>,
     network_news: mpsc::UnboundedReceiver<NetworkNews>,
+    /// Of `connect`: called once.
+    when_up: Option<Box<dyn FnOnce()>>,
 }
 
 impl Daemon {
@@ -258,6 +262,7 @@ impl Daemon {
             state_dir: plan.state_dir.clone(),
             link_news,
             network_news,
+            when_up: None,
         };
         match daemon.bring_up(plan).await {
             Ok(()) => Ok(daemon),
@@ -304,6 +309,9 @@ impl Daemon {
                 Some((link, news)) = self.link_news.recv() => match news {
                     LinkNews::Up => {
                         self.network.settle();
+                        if let Some(tell) = self.when_up.take() {
+                            tell();
+                        }
                         Ok(())
                     }
                     LinkNews::Down => Ok(()),
