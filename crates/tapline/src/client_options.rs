@@ -100,7 +100,7 @@ fn convert(files: &SshFiles, host: &HostOptions, depth: usize) -> Result<Options
         }),
         revoked_host_keys: host.revoked_host_keys.clone(),
         algorithms: algorithms(host)?,
-        required_rsa_size: host.required_rsa_size(),
+        required_rsa_size: host.required_rsa_size.unwrap_or_else(least_rsa_size),
         pins: PINS.get().cloned().unwrap_or_default(),
         identity_files: host.identity_file(),
         certificate_files: host.certificate_file.clone(),
@@ -127,6 +127,11 @@ fn convert(files: &SshFiles, host: &HostOptions, depth: usize) -> Result<Options
         },
         ..Options::new(host.host_name(), host.user())
     })
+}
+
+/// What Tapline asks for when nobody says anything, in bits; ssh asks for less.
+pub(crate) fn least_rsa_size() -> u32 {
+    Options::new("", "").required_rsa_size
 }
 
 /// Says what is not honoured; what concerns no tunnel in one line.

@@ -105,6 +105,7 @@ fn resolve(files: &SshFiles, args: &ConnectArgs) -> Result<HostOptions, UsageErr
     let mut resolved = files.resolve(&args.ssh.options, &query)?;
     resolved.server_alive_interval.get_or_insert(client_options::ALIVE_INTERVAL);
     resolved.connect_timeout.get_or_insert(client_options::CONNECT_TIMEOUT);
+    resolved.required_rsa_size.get_or_insert_with(client_options::least_rsa_size);
     resolved.tunnel = Some(match mode(&resolved) {
         Mode::PointToPoint => Tunnel::PointToPoint,
         Mode::Ethernet => Tunnel::Ethernet,

@@ -85,7 +85,7 @@ impl HostOptions {
         lines.put("numberofpasswordprompts", self.number_of_password_prompts());
         lines.put("serveralivecountmax", self.server_alive_count_max());
         lines.put("serveraliveinterval", self.server_alive_interval().as_secs());
-        lines.put("requiredrsasize", self.required_rsa_size());
+        lines.put("requiredrsasize", self.required_rsa_size.unwrap_or(1024));
         lines.text("bindaddress", &self.bind_address);
         lines.text("bindinterface", &self.bind_interface);
         lines.text("hostkeyalias", &self.host_key_alias);

@@ -279,11 +279,6 @@ impl HostOptions {
         self.number_of_password_prompts.unwrap_or(3)
     }
 
-    /// The shortest RSA keys, in bits: 1024 unless set.
-    pub fn required_rsa_size(&self) -> u32 {
-        self.required_rsa_size.unwrap_or(1024)
-    }
-
     fn or_in_home(&self, set: &Option<Vec<PathBuf>>, names: &[&str]) -> Vec<PathBuf> {
         set.clone().unwrap_or_else(|| {
             let directory = self.home.join(".ssh");

@@ -131,7 +131,7 @@ fn s2_words_that_stand_for_honoured_keywords() {
     assert_eq!(options.bind_interface.as_deref(), Some("eth0"));
     assert!(!options.tcp_keep_alive());
     assert_eq!(options.preferred_authentications.as_deref(), Some("password"));
-    assert_eq!((options.number_of_password_prompts(), options.required_rsa_size()), (1, 3072));
+    assert_eq!((options.number_of_password_prompts(), options.required_rsa_size), (1, Some(3072)));
     assert_eq!(options.kbd_interactive_devices.as_deref(), Some("pam"));
     assert_eq!(options.fork_after_authentication, Some(true));
     assert_eq!(options.revoked_host_keys, ["/home/alice/revoked".into(), std::path::PathBuf::from("/r")]);
