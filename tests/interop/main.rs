@@ -16,5 +16,6 @@ mod ciphers;
 mod endurance;
 mod link;
 mod refused;
+mod ssh_options;
 mod traffic;
 mod units;

@@ -77,15 +77,15 @@ pub(crate) fn connect(args: ConnectArgs) -> Result<(), ConnectError> {
         return Ok(());
     }
     let background = args.ssh.background || resolved.fork_after_authentication == Some(true);
-    let plan = plan(&files, &resolved, args)?;
-    if !background {
-        return Ok(daemon::connect(plan, || {})?);
-    }
-    if !background::is_inside() {
+    if background && !background::is_inside() {
         return match background::start().map_err(ConnectError::Background)? {
             None => Ok(()),
             Some(code) => Err(ConnectError::Ended(code)),
         };
+    }
+    let plan = plan(&files, &resolved, args)?;
+    if !background {
+        return Ok(daemon::connect(plan, || {})?);
     }
     background::stay_with_parent();
     daemon::connect(plan, || {

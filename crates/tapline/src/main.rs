@@ -99,7 +99,9 @@ impl From<ConnectError> for Failure {
         match error {
             ConnectError::Usage(error) => Self { text: format!("tapline: {error}"), code: WRONG_USAGE },
             ConnectError::Failed(error) => Self { code: SSH_FAILED, ..error.into() },
-            error @ ConnectError::Background(_) => Self { text: format!("tapline: {error}"), code: SSH_FAILED },
+            error @ ConnectError::Background(_) => {
+                Self { text: format!("tapline: {error}"), code: SSH_FAILED }
+            }
             ConnectError::Ended(code) => Self { text: String::new(), code },
         }
     }

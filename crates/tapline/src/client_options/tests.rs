@@ -136,7 +136,7 @@ fn s5_no_limit_is_a_connect_timeout_of_zero() {
     let limit = |text: &str| of_file(text).unwrap().connect_timeout;
     assert_eq!(limit("ConnectTimeout 0"), None);
     assert_eq!(limit("ConnectTimeout 0s\nConnectTimeout 7"), None);
-    assert_eq!(limit("ConnectTimeout 7"), Some(std::time::Duration::from_secs(7)));
+    assert_eq!(limit("ConnectTimeout 7"), Some(Duration::from_secs(7)));
     assert_eq!(of_file("ServerAliveInterval 0").unwrap().server_alive_interval, None);
     for time in ["0", "0s", "0m"] {
         let options =

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use clap::Parser;
 
 use super::*;
@@ -42,7 +44,7 @@ fn s15_the_options_are_printed_as_ssh_prints_them() {
         "serveraliveinterval 60",
         "ciphers aes128-ctr",
         "stricthostkeychecking ask",
-        "connecttimeout none",
+        "connecttimeout 10",
         "rekeylimit 0 0",
     ] {
         assert!(text.lines().any(|printed| printed == line), "{line}:\n{text}");
@@ -54,7 +56,7 @@ fn s15_the_options_are_printed_as_ssh_prints_them() {
 #[test]
 fn u2_a_configured_interval_takes_the_place_of_the_default() {
     let interval = |text: &str| resolved(&["h"], text).unwrap().server_alive_interval();
-    assert_eq!(interval(""), DEFAULT_ALIVE_INTERVAL);
+    assert_eq!(interval(""), client_options::ALIVE_INTERVAL);
     assert_eq!(interval("ServerAliveInterval 60"), Duration::from_secs(60));
     assert_eq!(interval("ServerAliveInterval 0"), Duration::ZERO);
 }

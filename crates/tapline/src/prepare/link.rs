@@ -46,7 +46,7 @@ pub(super) fn options(
                 errors.0.iter().filter(|error| told(error)).map(|error| place(name, link, error, places));
             if own { Unready::Mistake(found.collect()) } else { Unready::Waits(found.collect()) }
         }
-        error @ ClientOptionsError::Ssh(_) => {
+        error @ (ClientOptionsError::Ssh(_) | ClientOptionsError::NothingKnown { .. }) => {
             let (message, hint) = split(&error.to_string());
             Unready::Waits(vec![places.error(&["links", name.as_str(), "host"], message, hint)])
         }
