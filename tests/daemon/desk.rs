@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -345,6 +346,180 @@ fn u10_signs_that_trying_may_help_end_the_wait() {
         let known = fs::read_to_string(leipzig.path("known_hosts")).unwrap();
         fs::write(leipzig.path("known_hosts"), format!("# edited\n{known}")).unwrap();
     });
+    daemon.stop();
+    server.stop();
+}
+
+/// A terminal on which a command runs; what is typed goes through a pipe.
+struct Typed {
+    process: Process,
+    keyboard: fs::File,
+}
+
+impl Typed {
+    fn start(host: &Namespace, name: &str, command: &Command) -> Self {
+        let fifo = host.path(&format!("keyboard-{name}"));
+        let _ = fs::remove_file(&fifo);
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        let keyboard = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+        let words: Vec<_> = command.get_args().map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+        let program = command.get_program().to_str().unwrap();
+        let line = format!("exec {program} {}", words.join(" "));
+        let mut terminal = Command::new("sh");
+        terminal.args(["-c", "exec script -qefc \"$1\" /dev/null < \"$0\""]).arg(&fifo).arg(line);
+        terminal.env_remove("SSH_AUTH_SOCK");
+        Self { process: host.start(name, &mut terminal), keyboard }
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+}
+
+/// Each question that a person is asked: one Ctrl-C ends, as with ssh, and leaves nothing.
+#[test]
+fn a_users_day_ctrl_c_at_every_prompt_ends_connect_and_leaves_nothing() {
+    if !are_met(&["script", "sshd", "ssh-keygen"]) {
+        return;
+    }
+    let sites = Sites::new();
+    let leipzig = &sites.leipzig;
+    let server = sshd(
+        &sites.berlin,
+        &sites.keys,
+        &sites.keys.public("id"),
+        "PermitTunnel yes\nKbdInteractiveAuthentication no\nPasswordAuthentication yes",
+    );
+    let before = KernelState::of(leipzig);
+    let locked = leipzig.path("locked");
+    fs::copy(sites.keys.path("id"), &locked).unwrap();
+    let locked_word = locked.to_str().unwrap();
+    leipzig.run(&format!("ssh-keygen -q -p -P  -N secret -f {locked_word}"));
+    let known_hosts = leipzig.path("known_hosts");
+    let connect = |key: &Path, more: &[&str]| {
+        let mut command = tapline();
+        command.args(["connect", "-F", "none", "-i"]).arg(key).args(["-o", "IdentityAgent=none"]);
+        command.arg("-o").arg(format!("UserKnownHostsFile={}", known_hosts.display()));
+        command.args(["-o", "GlobalKnownHostsFile=none", "--address", "10.77.0.2/24", "--state-dir"]);
+        command.arg(leipzig.path("state-connect")).args(more).arg("root@192.0.2.1");
+        command
+    };
+    let stranger = sites.keys.path("stranger");
+    let new = ["-o", "StrictHostKeyChecking=accept-new"];
+    let password = ["-o", "StrictHostKeyChecking=accept-new", "-o", "PubkeyAuthentication=no"];
+    for (name, command, question) in [
+        ("host key", connect(&sites.keys.path("id"), &["-o", "StrictHostKeyChecking=ask"]), "fingerprint"),
+        ("passphrase", connect(&locked, &new), "passphrase"),
+        ("password", connect(&stranger, &password), "password"),
+        ("password after a key", connect(&stranger, &new), "password"),
+    ] {
+        let mut typed = Typed::start(leipzig, &name.replace(' ', "-"), &command);
+        typed.process.wait_for(question);
+        typed.types("\u{3}");
+        let status = typed.process.ended_within(Duration::from_secs(20));
+        assert!(status.code().is_some(), "{name}: {status}");
+        eventually("the device goes", || !leipzig.has_interface("tap0"));
+        before.is_back(leipzig);
+        calm(&typed.process.log());
+    }
+    // And with the right answer the link comes up; Ctrl-C ends it too.
+    let mut typed = Typed::start(leipzig, "answered", &connect(&locked, &new));
+    typed.process.wait_for("passphrase");
+    typed.types("secret\r");
+    eventually("the link", || has_carrier(leipzig, "tap0"));
+    typed.types("\u{3}");
+    assert_eq!(typed.process.ended().code(), Some(0));
+    before.is_back(leipzig);
+    drop(server);
+}
+
+#[test]
+fn u13_a_local_command_runs_after_each_up_where_it_is_permitted() {
+    if !are_met(&[]) {
+        return;
+    }
+    let sites = Sites::new();
+    let leipzig = &sites.leipzig;
+    let server = sites.server();
+    let said = leipzig.path("said");
+    let lines = || fs::read_to_string(&said).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    let command = format!("echo %T 100%% %r@%h:%p >> {}", said.display());
+    let local = format!("LocalCommand={command}");
+    let connect = |permit: &str| {
+        let options = ["StrictHostKeyChecking=accept-new", permit, &local];
+        let mut process =
+            leipzig.start("tapline connect", &mut sites.connect("id", &options, "root@192.0.2.1"));
+        process.wait_for(": up device=");
+        pings_once_up(leipzig);
+        process
+    };
+    let mut process = connect("PermitLocalCommand=no");
+    assert_eq!(process.terminate().code(), Some(0));
+    assert!(lines().is_empty(), "not permitted");
+    let mut process = connect("PermitLocalCommand=yes");
+    eventually("the command", || lines() == ["tap0 100% root@192.0.2.1:2222"]);
+    assert_eq!(process.terminate().code(), Some(0));
+
+    // In YAML it is its own permission, and runs again after the link was broken.
+    fs::remove_file(&said).unwrap();
+    let link = |command: &str| {
+        format!("links:\n  berlin: {}\n", sites.link(&format!(", tunnel-device: 7, local-command: '{command}'")))
+    };
+    let daemon = Daemon::start(leipzig, &link(&command));
+    eventually("the command", || lines() == ["tap7 100% root@192.0.2.1:2222"]);
+    server.kill();
+    eventually("the carrier goes", || !has_carrier(leipzig, "tap7"));
+    let server = sites.server();
+    eventually("the command, once more", || lines().len() == 2);
+    daemon.stop();
+    // One that fails, or does not end, is its own trouble.
+    for command in ["exit 3", "kill -9 $$", "exec sleep 1000", "no-such-program"] {
+        let daemon = Daemon::start(leipzig, &link(command));
+        eventually("the link", || has_carrier(leipzig, "tap7"));
+        daemon.stop();
+    }
+    server.stop();
+}
+
+fn pings_once_up(host: &Namespace) {
+    eventually("the carrier", || has_carrier(host, "tap0"));
+}
+
+#[test]
+fn u2_a_dial_into_nothing_ends_and_a_silent_peer_is_noticed_by_default() {
+    if !are_met(&["ssh-keygen"]) {
+        return;
+    }
+    let sites = Sites::new();
+    let leipzig = &sites.leipzig;
+    // Hosts that swallow everything.
+    for last in ["98", "99"] {
+        leipzig.run(&format!("ip neigh add 192.0.2.{last} lladdr 02:00:00:00:00:{last} dev eth0"));
+    }
+    let options = ["StrictHostKeyChecking=accept-new", "BatchMode=yes"];
+    let mut connect = sites.connect("id", &options, "root@192.0.2.99");
+    let log = {
+        let mut process = leipzig.start("tapline connect", &mut connect);
+        let ended = process.ended_within(Duration::from_secs(30));
+        assert!(!ended.success());
+        process.log()
+    };
+    assert!(log.contains("no answer from 192.0.2.99 port 2222 within 10 s"), "{log}");
+
+    let server = sites.server();
+    let link = sites.link(", addresses: [10.77.0.2/24]");
+    let link = link
+        .replace("server-alive-interval: 1, server-alive-count-max: 2, ", "")
+        .replace("connect-timeout: 3", "address-family: inet");
+    let mut daemon = Daemon::start(leipzig, &format!("links:\n  berlin: {link}\n"));
+    eventually("a ping", || leipzig.succeeds("ping -c1 -W1 10.77.0.1"));
+    // The path is cut, and both ends' interfaces stay up.
+    for host in [leipzig, &sites.berlin] {
+        let other = if host.name() == "berlin" { "192.0.2.2" } else { "192.0.2.1" };
+        host.run(&format!("ip neigh replace {other} lladdr 02:00:00:00:00:01 dev eth0 nud permanent"));
+    }
+    eventually("both ends notice", || !has_carrier(leipzig, "tap0") && !has_carrier(&sites.berlin, "tap0"));
+    daemon.process.wait_for("no answer from 192.0.2.1 port 2222 within 10 s");
     daemon.stop();
     server.stop();
 }

@@ -121,6 +121,11 @@ fn convert(files: &SshFiles, host: &HostOptions, depth: usize) -> Result<Options
         batch_mode: host.batch_mode(),
         server_alive_interval: some(host.server_alive_interval.unwrap_or(ALIVE_INTERVAL)),
         server_alive_count_max: host.server_alive_count_max(),
+        // The name of the interface is known when there is one.
+        local_command: host
+            .local_command
+            .as_ref()
+            .map(|command| command.with_interface("\0").replace('%', "%%").replace('\0', "%T")),
         rekey_limit: RekeyLimit {
             bytes: limit.bytes.unwrap_or(default.bytes),
             interval: limit.interval.unwrap_or(default.interval),

@@ -146,3 +146,17 @@ fn s5_no_limit_is_a_connect_timeout_of_zero() {
     let silent = of("links: {berlin: {host: berlin.example.org, server-alive-interval: 0}}");
     assert_eq!(silent.server_alive_interval, None);
 }
+
+#[test]
+fn u13_a_local_command_waits_for_the_name_of_its_interface() {
+    for (command, line) in [
+        ("logger up %T", "logger up %T"),
+        ("echo 100%% %h", "echo 100%% berlin.example.org"),
+        ("echo %%T %T%T", "echo %%T %T%T"),
+        ("date", "date"),
+    ] {
+        let options = of(&format!("links: {{berlin: {{host: berlin.example.org, local-command: '{command}'}}}}"));
+        assert_eq!(options.local_command.as_deref(), Some(line), "{command}");
+    }
+    assert_eq!(of("links: {berlin: {host: berlin.example.org}}").local_command, None);
+}

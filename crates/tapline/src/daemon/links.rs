@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use futures::future::join_all;
@@ -15,7 +16,7 @@ use super::devices::{self, Devices};
 use super::link::{Doors, LinkHandle, LinkNews, LinkPlan};
 use super::network::{NetworkError, NetworkHandle};
 use super::retry::Retry;
-use super::{LinkSpec, Persistence, WantedLink, outside};
+use super::{LinkSpec, Persistence, WantedLink, local_command, outside};
 
 /// Brings what runs to what is wanted, link by link: the trouble of one holds up no other.
 pub(super) struct Links {
@@ -37,6 +38,8 @@ struct RunningLink {
     spec: LinkSpec,
     interface: InterfaceName,
     index: u32,
+    /// The local command, as long as it runs.
+    command: Option<JoinHandle<()>>,
 }
 
 /// A change of links: all that can fail is done before anything is stopped.
@@ -127,6 +130,20 @@ impl Links {
     pub(super) fn nudge(&self) {
         for link in self.running.values() {
             link.handle.nudge();
+        }
+    }
+
+    /// The link is up: its local command runs, unless that of the last time still does.
+    pub(super) fn came_up(&mut self, name: &str) {
+        let Some(link) = self.running.get_mut(name) else { return };
+        let Some(command) = &link.spec.options.local_command else { return };
+        if link.command.as_ref().is_some_and(|running| !running.is_finished()) {
+            warn!(link = name, "the local command still runs, and is not started again");
+            return;
+        }
+        match local_command::start(name, command, link.interface.as_str()) {
+            Ok(running) => link.command = Some(running),
+            Err(error) => warn!(link = name, "no thread for the local command: {error}"),
         }
     }
 
@@ -304,7 +321,7 @@ impl Links {
         let handle = started.map_err(|error| (name.clone(), error))?;
         self.former.remove(&name);
         let Devices { interface, index, .. } = devices;
-        self.running.insert(name, RunningLink { handle, spec, interface, index });
+        self.running.insert(name, RunningLink { handle, spec, interface, index, command: None });
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod leftovers;
 mod limits;
 mod link;
 mod links;
+mod local_command;
 mod mac;
 mod network;
 mod notify;
@@ -312,6 +313,7 @@ impl Daemon {
                         if let Some(tell) = self.when_up.take() {
                             tell();
                         }
+                        self.links.came_up(&link);
                         Ok(())
                     }
                     LinkNews::Down => Ok(()),

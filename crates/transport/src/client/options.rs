@@ -80,6 +80,10 @@ pub struct Options {
     pub server_alive_count_max: u32,
     pub rekey_limit: RekeyLimit,
     pub tuning: Tuning,
+
+    /// `LocalCommand`, for whoever keeps the tunnel to run once it is up; nothing here does. `%T` stands for the tunnel's
+    /// interface, `%%` for a percent sign.
+    pub local_command: Option<String>,
 }
 
 /// Sees to it that connections do not go through the tunnel that they carry.
@@ -190,6 +194,7 @@ impl Options {
             server_alive_count_max: 3,
             rekey_limit: RekeyLimit::default(),
             tuning: Tuning::default(),
+            local_command: None,
         }
     }
 }
