@@ -393,8 +393,9 @@ fn a_users_day_ctrl_c_at_every_prompt_ends_connect_and_leaves_nothing() {
     let before = KernelState::of(leipzig);
     let locked = leipzig.path("locked");
     fs::copy(sites.keys.path("id"), &locked).unwrap();
-    let locked_word = locked.to_str().unwrap();
-    leipzig.run(&format!("ssh-keygen -q -p -P  -N secret -f {locked_word}"));
+    let mut lock = Command::new("ssh-keygen");
+    lock.args(["-q", "-p", "-P", "", "-N", "secret", "-f"]).arg(&locked);
+    assert!(leipzig.output(&mut lock).status.success());
     let known_hosts = leipzig.path("known_hosts");
     let connect = |key: &Path, more: &[&str]| {
         let mut command = tapline();
