@@ -98,9 +98,9 @@ fn u17_a_second_daemon_with_the_same_state_directory_is_told_of_the_first() {
         ["another tapline", "state", &process, "one daemon serves all links", "SIGHUP", "--state-dir"];
     let mut connect = tapline();
     connect.args(["connect", "-F", "none", "192.0.2.1", "--state-dir"]).arg(host.path("state"));
-    for command in [run(&host, BRIDGE), run(&host, "bridges: {}\n"), run(&host, "links: {}\n"), connect] {
-        let mut command = command;
-        says(&fails(&host, 1, &mut command), &words);
+    let runs = [BRIDGE, "bridges: {}\n", "links: {}\n"].map(|configuration| (1, run(&host, configuration)));
+    for (status, mut command) in runs.into_iter().chain([(255, connect)]) {
+        says(&fails(&host, status, &mut command), &words);
         meanwhile.is_back(&host);
     }
     first.stop();
