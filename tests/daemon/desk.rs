@@ -435,6 +435,62 @@ fn a_users_day_ctrl_c_at_every_prompt_ends_connect_and_leaves_nothing() {
 }
 
 #[test]
+fn u13_a_local_command_runs_after_each_up_where_it_is_permitted() {
+    if !are_met(&[]) {
+        return;
+    }
+    let sites = Sites::new();
+    let leipzig = &sites.leipzig;
+    let server = sites.server();
+    let said = leipzig.path("said");
+    let lines =
+        || fs::read_to_string(&said).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    let command = format!("echo %T 100%% %r@%h:%p >> {}", said.display());
+    let local = format!("LocalCommand={command}");
+    let connect = |permit: &str| {
+        let options = ["StrictHostKeyChecking=accept-new", permit, &local];
+        let mut process =
+            leipzig.start("tapline connect", &mut sites.connect("id", &options, "root@192.0.2.1"));
+        process.wait_for(": up device=");
+        pings_once_up(leipzig);
+        process
+    };
+    let mut process = connect("PermitLocalCommand=no");
+    assert_eq!(process.terminate().code(), Some(0));
+    assert!(lines().is_empty(), "not permitted");
+    let mut process = connect("PermitLocalCommand=yes");
+    eventually("the command", || lines() == ["tap0 100% root@192.0.2.1:2222"]);
+    assert_eq!(process.terminate().code(), Some(0));
+
+    // In YAML it is its own permission, and runs again after the link was broken.
+    fs::remove_file(&said).unwrap();
+    let link = |command: &str| {
+        format!(
+            "links:\n  berlin: {}\n",
+            sites.link(&format!(", tunnel-device: 7, local-command: '{command}'"))
+        )
+    };
+    let daemon = Daemon::start(leipzig, &link(&command));
+    eventually("the command", || lines() == ["tap7 100% root@192.0.2.1:2222"]);
+    server.kill();
+    eventually("the carrier goes", || !has_carrier(leipzig, "tap7"));
+    let server = sites.server();
+    eventually("the command, once more", || lines().len() == 2);
+    daemon.stop();
+    // One that fails, or does not end, is its own trouble.
+    for command in ["exit 3", "kill -9 $$", "exec sleep 1000", "no-such-program"] {
+        let daemon = Daemon::start(leipzig, &link(command));
+        eventually("the link", || has_carrier(leipzig, "tap7"));
+        daemon.stop();
+    }
+    server.stop();
+}
+
+fn pings_once_up(host: &Namespace) {
+    eventually("the carrier", || has_carrier(host, "tap0"));
+}
+
+#[test]
 fn u2_a_dial_into_nothing_ends_and_a_silent_peer_is_noticed_by_default() {
     if !are_met(&["ssh-keygen"]) {
         return;

@@ -155,7 +155,8 @@ fn u13_a_local_command_waits_for_the_name_of_its_interface() {
         ("echo %%T %T%T", "echo %%T %T%T"),
         ("date", "date"),
     ] {
-        let options = of(&format!("links: {{berlin: {{host: berlin.example.org, local-command: '{command}'}}}}"));
+        let options =
+            of(&format!("links: {{berlin: {{host: berlin.example.org, local-command: '{command}'}}}}"));
         assert_eq!(options.local_command.as_deref(), Some(line), "{command}");
     }
     assert_eq!(of("links: {berlin: {host: berlin.example.org}}").local_command, None);
