@@ -188,6 +188,12 @@ impl KnownHosts {
         }
     }
 
+    /// The lines about a host under the name that it is looked up by, whatever their marker: what `ssh-keygen -F` finds.
+    pub fn lines_about(&self, host: &Host<'_>) -> impl Iterator<Item = &Location> {
+        let names = Names::of(host).own;
+        self.entries.iter().filter(move |entry| entry.is_about(&names)).map(|entry| &entry.location)
+    }
+
     /// `supported` with the algorithms of the host's known keys first, so that the server shows a key that can be
     /// compared.
     pub fn prefer_known(&self, host: &Host<'_>, supported: &[Algorithm]) -> Vec<Algorithm> {

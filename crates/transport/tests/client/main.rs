@@ -10,6 +10,7 @@ mod end;
 mod harness;
 mod host_key;
 mod interactive;
+mod known_hosts;
 mod log_in;
 mod reach;
 mod tunnel;
