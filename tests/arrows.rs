@@ -32,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Its source, that is.
     ("russh-channels", &["russh-original"]),
     ("russh-original", &[]),
+    ("tapline-fuzz", &["tapline-config", "tapline-frame", "tapline-transport"]),
     // They run the program and import nothing of it.
     ("tapline-tests", &[]),
 ];

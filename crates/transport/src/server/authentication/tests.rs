@@ -5,7 +5,8 @@ mod monotone;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use russh_channels::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
+use russh_channels::keys::key::safe_rng;
+use russh_channels::keys::ssh_key::private::{Ed25519Keypair, KeypairData, RsaKeypair};
 use russh_channels::keys::{PrivateKey, PublicKey};
 use tapline_device::Unit;
 
@@ -158,6 +159,25 @@ fn sha1_signatures_are_refused() {
     assert_eq!(check_algorithm(&Algorithm::Rsa { hash: None }), Err(Denial::Sha1));
     assert_eq!(check_algorithm(&Algorithm::Rsa { hash: Some(HashAlg::Sha256) }), Ok(()));
     assert_eq!(check_algorithm(&Algorithm::Ed25519), Ok(()));
+}
+
+#[test]
+fn t10_a_short_rsa_key_opens_nothing_whoever_lets_it_in() {
+    for (bits, least, taken) in
+        [(1024, None, false), (1024, Some(1024), true), (2048, None, true), (2048, Some(3072), false)]
+    {
+        let pair = RsaKeypair::random(&mut safe_rng(), bits).unwrap();
+        let key = PrivateKey::new(KeypairData::Rsa(pair), "").unwrap().public_key().clone();
+        let by_line = Files::new(&key.to_openssh().unwrap());
+        let mut by_accept = Files::new("");
+        by_accept.options.accept = vec![AcceptedKey { name: "leipzig".into(), key: key.clone(), user: None }];
+        for mut files in [by_line, by_accept] {
+            files.options.required_rsa_size = least.unwrap_or(files.options.required_rsa_size);
+            let login = login(&key, "anyone");
+            let known = Authentication::default().authorize(&files.options, &login);
+            assert_eq!(known.is_ok(), taken, "{bits}, {least:?}: {known:?}");
+        }
+    }
 }
 
 /// A site where key 1 is accepted without limits but for the lines of a file.
