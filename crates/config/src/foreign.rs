@@ -451,6 +451,7 @@ const WORDS: &[Entry] = &[
             "pubkeyacceptedalgorithms",
             "pubkeyauthentication",
             "requiredrsasize",
+            "pubkeyacceptedkeytypes",
             "securitykeyprovider",
             "streamlocalbindmask",
             "streamlocalbindunlink",
