@@ -398,8 +398,8 @@ impl Reception {
     }
 
     async fn shut_down(&mut self, reports: &mut mpsc::UnboundedReceiver<Report>) {
-        let steps: [(fn(String) -> Order, Duration); 2] =
-            [(Order::Disconnect, SHUTDOWN_DEADLINE), (Order::CutOff, ABORT_DEADLINE)];
+        type Ending = fn(String) -> Order;
+        let steps = [(Order::Disconnect as Ending, SHUTDOWN_DEADLINE), (Order::CutOff, ABORT_DEADLINE)];
         for (order, deadline) in steps {
             for &session in self.connections.keys() {
                 self.order(session, order("the server is shutting down".to_owned()));
