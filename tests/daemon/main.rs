@@ -30,5 +30,6 @@ mod sites;
 mod startup;
 mod underlay;
 mod units;
+mod trust;
 mod usage;
 mod waits;

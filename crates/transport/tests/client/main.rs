@@ -12,5 +12,6 @@ mod host_key;
 mod interactive;
 mod known_hosts;
 mod log_in;
+mod oracle;
 mod reach;
 mod tunnel;
