@@ -218,7 +218,9 @@ fn listening(node: &Node, report: &mut Report) {
 /// A certificate is for users by name, and peers choose their name: something has to say which names count.
 fn naming(node: &Node, report: &mut Report) {
     let keys = ["permit-user", "authorized-principals-file"];
-    if keys.iter().any(|key| node.value(key).is_some() || is_misspelt(node, key)) {
+    // A key that is near, and right as it is.
+    let mut others = entries(Some(node)).filter_map(|(name, _)| name.text()).filter(|name| *name != "permit-tunnel");
+    if others.any(|name| keys.contains(&name) || nearest(name, keys).is_some()) {
         return;
     }
     if let Some(authorities) = node.value("trusted-user-ca-keys")

@@ -294,6 +294,8 @@ fn t7_certificates_need_names_that_count() {
     for authorities in ["/etc/tapline/user_ca.pub", "[a, b]", "~/ca"] {
         let found = mistakes(&server(&format!("trusted-user-ca-keys: {authorities}")));
         assert_eq!(found, [format!("1:32: {message}")], "{authorities}");
+        let found = mistakes(&server(&format!("permit-tunnel: yes, trusted-user-ca-keys: {authorities}")));
+        assert_eq!(found, [format!("1:52: {message}")], "{authorities}");
         for names in
             ["permit-user: [root]", "authorized-principals-file: /etc/tapline/principals", "permit-user: []"]
         {

@@ -223,12 +223,11 @@ struct Site {
 
 impl Site {
     fn new(world: &World) -> Self {
-        let site = Self {
+        let mut site = Self {
             directory: tempfile::tempdir().unwrap(),
             options: Options::new(Vec::new()),
             authentication: Authentication::default(),
         };
-        let mut site = site;
         site.write(world);
         site.authentication.inspect(&site.options);
         site
