@@ -69,9 +69,9 @@ fn covered(
             continue;
         }
         let hint = if is_default {
-            "give it a `metric` above that of the default route that is there, or add a host route to the server by the way it has now"
+            "the daemon keeps its connection outside with a host route where it can; a `metric` above that of the default route that is there keeps all other traffic outside too"
         } else {
-            "leave the server's address out of the route, or add a host route to the server by the way it has now"
+            "the daemon keeps its connection outside with a host route where it can; leave the server's address out of the route to be sure"
         };
         warn("routes", index, format!("the route to {}", route.to), hint);
     }
