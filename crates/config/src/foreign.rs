@@ -25,7 +25,7 @@ fn elsewhere(word: &str, known: &[&str]) -> Option<String> {
     }
     let schema = json_schema();
     let mut found = SECTIONS.iter().filter_map(|(section, place)| {
-        let keys = schema["$defs"][section]["properties"].as_object()?;
+        let keys = schema.get("$defs")?.get(section)?.get("properties")?.as_object()?;
         keys.keys().find(|key| is_meant(key)).map(|key| (key.clone(), *place))
     });
     let (key, first) = found.next()?;
