@@ -25,7 +25,7 @@ fn check(host: &Namespace, configuration: &str) -> (Option<i32>, String, String)
 fn server(sites: &Sites, more: &str) -> String {
     format!(
         "server:\n  permit-tunnel: yes\n  listen: ['127.0.0.1:2222']\n  authorized-keys-files: [{}]\n{more}",
-        sites.keys.path("id").display()
+        sites.keys.path("id.pub").display()
     )
 }
 
@@ -44,7 +44,6 @@ fn y4_check_refuses_what_run_refuses() {
     for (configuration, place, status) in [
         (link("proxy-command: 'nc %Z'"), "tapline.yaml:2:31:", 2),
         (link("proxy-jump: b"), "tapline.yaml:2:28:", 2),
-        (link("identity-file: ~nosuch/k"), "tapline.yaml:2:31:", 2),
         (link("identity-file: '${NOT_SET}/k'"), "tapline.yaml:2:31:", 2),
         (
             link("routes: [{to: 10.0.0.0/8}]") + "  c: {host: d, routes: [{to: 10.0.0.0/8}]}\n",
@@ -61,6 +60,7 @@ fn y4_check_refuses_what_run_refuses() {
             1,
         ),
         (server(&sites, "  host-keys: [/nonexistent/key]\n"), "tapline.yaml:5:15:", 1),
+        (link("identity-file: ~nosuch/k"), "tapline.yaml:2:31:", 2),
     ] {
         let (code, said, summary) = check(host, &configuration);
         assert_eq!(code, Some(2), "{configuration}: {said}");

@@ -62,6 +62,7 @@ pub(super) fn options(
 /// Where the mistake stands: in the file what the link says itself, at its host what `ssh_config` says.
 fn place(name: &Name, link: &Link, error: &LineError, places: &Places) -> Diagnostic {
     let (message, hint) = split(&error.problem.to_string());
+    let hint = if hint.is_empty() { "correct it, or write its value out".to_owned() } else { hint };
     let link_path = ["links", name.as_str()];
     match &error.origin {
         Origin::File { path, line } => {
