@@ -9,8 +9,10 @@ use tapline_transport::trust::{Offered, revocation::RevokedKeys};
 
 /// A key, and a certificate for it, that no list names but by chance.
 static KEY: LazyLock<PublicKey> = LazyLock::new(|| {
-    PublicKey::from_openssh("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f")
-        .expect("a key")
+    PublicKey::from_openssh(
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
+    )
+    .expect("a key")
 });
 static CERTIFICATE: LazyLock<Certificate> = LazyLock::new(|| {
     Certificate::from_openssh(include_str!("../../crates/transport/src/trust/fixtures/user-ok-cert.pub"))

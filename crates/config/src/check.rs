@@ -219,7 +219,8 @@ fn listening(node: &Node, report: &mut Report) {
 fn naming(node: &Node, report: &mut Report) {
     let keys = ["permit-user", "authorized-principals-file"];
     // A key that is near, and right as it is.
-    let mut others = entries(Some(node)).filter_map(|(name, _)| name.text()).filter(|name| *name != "permit-tunnel");
+    let mut others =
+        entries(Some(node)).filter_map(|(name, _)| name.text()).filter(|name| *name != "permit-tunnel");
     if others.any(|name| keys.contains(&name) || nearest(name, keys).is_some()) {
         return;
     }

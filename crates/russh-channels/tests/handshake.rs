@@ -41,12 +41,14 @@ impl client::Handler for Client {
     }
 }
 
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+
 /// What a server says before its key exchange, and with which key and signature it answers.
 struct Server {
     before: Vec<u8>,
     host_keys: &'static str,
     blob: Vec<u8>,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8> + Send>,
+    sign: Sign,
 }
 
 impl Server {

@@ -61,7 +61,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Failure { text, code }) => {
-            if !text.is_empty() && !(is_quiet && code != WRONG_USAGE) {
+            if !text.is_empty() && (!is_quiet || code == WRONG_USAGE) {
                 log::say(&text);
             }
             log::finish();

@@ -118,7 +118,7 @@ impl Syntax {
             Self::Keystrokes => one(&is_keystrokes, "yes, no or interval: with milliseconds"),
             Self::Qos => match line.arguments {
                 [] => Err(Problem::MissingArgument(line.name.to_owned())),
-                [classes @ ..] if classes.len() <= 2 => match classes.iter().find(|class| !is_qos(class)) {
+                classes if classes.len() <= 2 => match classes.iter().find(|class| !is_qos(class)) {
                     Some(class) => {
                         Err(line.bad_value(class, "one or two of af11 to cs7, ef, le, none or a number"))
                     }

@@ -172,7 +172,8 @@ fn n17_a_multi_queue_interface_serves_one_connection_too() {
 #[test]
 fn n17_the_true_cause_is_said_of_an_interface_that_cannot_be_had() {
     // Owner, flags and mode as made; whether one connection or several ask; what is said.
-    let cases: [(&str, bool, fn(&OpenError) -> bool); 6] = [
+    type Says = fn(&OpenError) -> bool;
+    let cases: [(&str, bool, Says); 6] = [
         ("mode tap user 1", false, |error| matches!(error, OpenError::NotOwner { .. })),
         ("mode tap user 1 multi_queue", false, |error| matches!(error, OpenError::NotOwner { .. })),
         ("mode tap user 1", true, |error| matches!(error, OpenError::NotOwner { .. })),

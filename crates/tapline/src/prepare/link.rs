@@ -41,7 +41,7 @@ pub(super) fn options(
         ClientOptionsError::Ssh(SshOptionsError::Options(errors)) => {
             let is_own = |error: &LineError| !matches!(error.origin, Origin::File { .. });
             let own = errors.0.iter().any(is_own);
-            let told = |error: &LineError| own.then(|| is_own(error)).unwrap_or(true);
+            let told = |error: &LineError| !own || is_own(error);
             let found =
                 errors.0.iter().filter(|error| told(error)).map(|error| place(name, link, error, places));
             if own { Unready::Mistake(found.collect()) } else { Unready::Waits(found.collect()) }

@@ -155,7 +155,7 @@ pub(super) fn read_identity(path: &Path) -> Result<FileIdentity, IdentityError> 
         Ok(text) if text.contains("PRIVATE KEY-----") => (public_half(path, &text)?, Some(path.to_owned())),
         Ok(text) => match parse_public(&text)? {
             PublicText::Key(key) => (key, None),
-            PublicText::Certificate(certificate) => return Ok(certified(path, certificate)),
+            PublicText::Certificate(certificate) => return Ok(certified(path, *certificate)),
         },
         // The agent may have what is not here.
         Err(IdentityError::Missing) => (read_public_beside(path)?, None),
@@ -191,7 +191,7 @@ fn certified(path: &Path, certificate: Certificate) -> FileIdentity {
 
 pub(super) fn read_certificate(path: &Path) -> Result<Certificate, IdentityError> {
     match parse_public(&read(path)?)? {
-        PublicText::Certificate(certificate) => Ok(certificate),
+        PublicText::Certificate(certificate) => Ok(*certificate),
         PublicText::Key(_) => Err(IdentityError::Damaged("a key without a certificate".to_owned())),
     }
 }
@@ -240,7 +240,7 @@ fn read_public_beside(path: &Path) -> Result<PublicKey, IdentityError> {
 #[derive(Debug)]
 enum PublicText {
     Key(PublicKey),
-    Certificate(Certificate),
+    Certificate(Box<Certificate>),
 }
 
 /// As ssh reads a `.pub` file: its first line that is a key, with blanks and tabs before and between, and whatever bytes
@@ -255,7 +255,7 @@ fn parse_public(text: &str) -> Result<PublicText, IdentityError> {
         if kind.ends_with(CERTIFICATE) {
             let (base64, _) = key_text::field(rest);
             match STANDARD.decode(base64).ok().and_then(|blob| decode_certificate(&blob)) {
-                Some(certificate) => return Ok(PublicText::Certificate(certificate)),
+                Some(certificate) => return Ok(PublicText::Certificate(Box::new(certificate))),
                 None => problem = format!("the {} is damaged", printable(kind, 60)),
             }
             continue;

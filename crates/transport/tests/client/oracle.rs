@@ -109,8 +109,10 @@ struct Judgement {
     refusals: Refusals,
 }
 
+type Applies = fn(&Judgement) -> bool;
+
 /// Where Tapline differs, always in letting fewer in, and why.
-const DIFFERENCES: &[(&str, fn(&Judgement) -> bool)] = &[
+const DIFFERENCES: &[(&str, Applies)] = &[
     // sshd 9.2 opens a tunnel; newer ones mean to refuse it, and sshd(8) says that restrict is all restrictions.
     ("restrict is about tunnels too", |ours| ours.grant == Some(TunnelGrant::No)),
     ("it runs no programs, so a key that is limited to one is refused", |ours| {
@@ -213,7 +215,7 @@ fn cases() -> Vec<Case> {
         let unit = 100 + 2 * number;
         let text = numbers.file(&public(&key), &stranger);
         let text = text.replace(OWN, &unit.to_string()).replace(OTHER, &(unit + 1).to_string());
-        Case { key, text, asks: (number % 4 > 0).then_some(unit) }
+        Case { key, text, asks: (!number.is_multiple_of(4)).then_some(unit) }
     };
     (0..FILES).map(case).collect()
 }

@@ -147,7 +147,7 @@ fn n15_packets_behind_odd_address_families_are_delivered_and_counted() {
         let ipv6 = [[0x60, 0, 0, 0, 0, 0, 59, 64].as_slice(), &[0xfd; 32]].concat();
         for odd in [10, 28, 30, 2, 0] {
             peer.data(channel, &family(odd, &ipv6)).await;
-            delivered(&mut device, &[ipv6.clone()]).await;
+            delivered(&mut device, std::slice::from_ref(&ipv6)).await;
         }
         peer.data(channel, &family(24, &ipv6)).await;
         peer.data(channel, &family(24, &ipv4_packet(1))).await;

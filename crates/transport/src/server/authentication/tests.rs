@@ -205,7 +205,8 @@ const LIMITED: &str = "restrict,from=\"198.51.100.99\"";
 #[test]
 fn t1_a_file_that_cannot_be_read_denies() {
     let limited = format!("{LIMITED} {}", line(1));
-    let spoil: [(&str, fn(&Files)); 9] = [
+    type Spoil = fn(&Files);
+    let spoil: [(&str, Spoil); 9] = [
         ("group-writable", |files| files.mode(0o620)),
         ("writable by all", |files| files.mode(0o606)),
         ("moved away", |files| fs::rename(files.path(), files.directory.path().join("elsewhere")).unwrap()),

@@ -10,7 +10,7 @@ fn config() -> Config {
     let key = |number: u8| {
         format!(
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{}",
-            ["AAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f", "CAfHh0cGxoZGBcWFRQTEhEQDw4NDAsKCQgHBgUEAwIB"]
+            ["AABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f", "CAfHh0cGxoZGBcWFRQTEhEQDw4NDAsKCQgHBgUEAwIB"]
                 [usize::from(number)]
         )
     };
