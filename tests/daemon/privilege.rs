@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use tapline_tests::{Namespace, are_met, tapline};
 
 use crate::kernel_state::KernelState;
@@ -33,6 +34,16 @@ fn run(program: &Path, configuration: &Path, state: &Path) -> Command {
     command
 }
 
+/// The daemon says why its link waits, and ends when it is told to.
+fn waits(host: &Namespace, command: &mut Command, words: &[&str]) {
+    let mut daemon = host.start("tapline run", command);
+    for word in words {
+        daemon.wait_for(word);
+    }
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.ended().success(), "{}", daemon.log());
+}
+
 #[test]
 fn a_missing_tun_device_is_reported_with_a_remedy() {
     if !are_met(&["unshare"]) {
@@ -45,11 +56,11 @@ fn a_missing_tun_device_is_reported_with_a_remedy() {
     run.arg("run").arg("-c").arg(configuration).arg("--state-dir").arg(host.path("state"));
     let mut connect = tapline();
     connect.args(["connect", "-F", "none", "192.0.2.1", "--state-dir"]).arg(host.path("state"));
-    for (command, status) in [(run, 1), (connect, 255)] {
-        let line = fails(&host, status, &mut with_device(None, &command));
-        says(&line, &["/dev/net/tun does not exist", "modprobe tun"]);
-        before.is_back(&host);
-    }
+    let line = fails(&host, 255, &mut with_device(None, &connect));
+    says(&line, &["/dev/net/tun does not exist", "modprobe tun"]);
+    before.is_back(&host);
+    waits(&host, &mut with_device(None, &run), &["/dev/net/tun does not exist", "modprobe tun"]);
+    before.is_back(&host);
 }
 
 #[test]
@@ -62,11 +73,13 @@ fn a_tun_device_that_may_not_be_opened_is_reported_with_a_remedy() {
     let (directory, program) = public_directory(&host);
     let configuration = host.write("public/tapline.yaml", LINK);
     let command = run(&program, &configuration, &directory.join("state"));
-    let line = fails(&host, 1, &mut with_device(Some("600"), &command));
-    says(&line, &["no permission to open /dev/net/tun", "run as root"]);
+    waits(
+        &host,
+        &mut with_device(Some("600"), &command),
+        &["no permission to open /dev/net/tun", "run as root"],
+    );
     // Open to everyone, as udev leaves it: then it is the capability that is missing.
-    let line = fails(&host, 1, &mut with_device(Some("666"), &command));
-    says(&line, &["CAP_NET_ADMIN", "run as root"]);
+    waits(&host, &mut with_device(Some("666"), &command), &["CAP_NET_ADMIN", "run as root"]);
     before.is_back(&host);
 }
 

@@ -128,7 +128,7 @@ fn a_state_directory_that_cannot_be_written_is_named() {
     fs::create_dir(&read_only).unwrap();
     let mut command = Command::new("unshare");
     command
-        .args(["-m", "sh", "-c", "mount -t tmpfs -o ro none \"$0\" && exec \"$@\""])
+        .args(["-m", "sh", "-c", "mount -t tmpfs -o ro,mode=755 none \"$0\" && exec \"$@\""])
         .arg(&read_only)
         .arg(tapline().get_program())
         .args(["run", "-c"])

@@ -75,7 +75,8 @@ pub fn keep_outside(desired: &mut Desired, observed: &Observed, tunnels: &Tunnel
                 || bridge.as_ref().is_some_and(|bridge| covers(desired, bridge, *server));
             match way(observed, *server, &inside) {
                 Some(way) => {
-                    if let Some(bridge) = future_bridge(desired, observed, &way.interface) {
+                    // Also one that is in it already: it joined before it had an address, or before the server was known.
+                    if let Some(bridge) = bridge_of(desired, &way.interface).cloned() {
                         leave_out_port(desired, &way.interface, &bridge);
                         let (server, tunnel) = (*server, tunnel.clone());
                         kept.obstacles.insert(Obstacle::Port {
@@ -168,17 +169,11 @@ fn is_local(observed: &Observed, server: IpAddr) -> bool {
     server.is_loopback() || server.is_unspecified() || is_scoped || observed.links.values().any(is_own)
 }
 
-/// The bridge that `tunnel` is to be a port of.
-fn bridge_of<'a>(desired: &'a Desired, tunnel: &InterfaceName) -> Option<&'a InterfaceName> {
-    let own = desired.interfaces.get(tunnel).and_then(|interface| interface.bridge.as_ref());
-    let lists = |(_, bridge): &(&InterfaceName, &Bridge)| bridge.interfaces.contains(tunnel);
+/// The bridge that `port` is to be a port of.
+fn bridge_of<'a>(desired: &'a Desired, port: &InterfaceName) -> Option<&'a InterfaceName> {
+    let own = desired.interfaces.get(port).and_then(|interface| interface.bridge.as_ref());
+    let lists = |(_, bridge): &(&InterfaceName, &Bridge)| bridge.interfaces.contains(port);
     own.or_else(|| desired.bridges.iter().find(lists).map(|(name, _)| name))
-}
-
-/// The bridge that `port` is to join and is not in yet.
-fn future_bridge(desired: &Desired, observed: &Observed, port: &InterfaceName) -> Option<InterfaceName> {
-    let now = observed.links.get(port).and_then(|link| link.controller.as_ref());
-    bridge_of(desired, port).filter(|bridge| now != Some(bridge)).cloned()
 }
 
 fn covers(desired: &Desired, interface: &InterfaceName, server: IpAddr) -> bool {

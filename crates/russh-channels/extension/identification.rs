@@ -26,8 +26,8 @@ impl<R: AsyncRead + Unpin> SshRead<R> {
             let found = id.buf.get(searched..).unwrap_or_default().iter().position(|byte| *byte == b'\n');
             let Some(at) = found else {
                 searched = id.buf.len();
-                // It may end with CR.
-                if searched > MAX_LINE + 1 {
+                // It may end with CR. With a NUL in it nothing that follows makes it a line.
+                if searched > MAX_LINE + 1 || id.buf.contains(&0) {
                     return Err(Error::Version);
                 }
                 let mut some = [0; READ_SIZE];

@@ -109,7 +109,7 @@ pub(crate) struct ConnectArgs {
     #[arg(long)]
     pub(crate) once: bool,
 
-    /// The SSH server: [USER@]HOST or ssh://[USER@]HOST[:PORT].
+    /// The SSH server: `[USER@]HOST` or `ssh://[USER@]HOST[:PORT]`.
     #[arg(value_name = "[USER@]HOST")]
     pub(crate) destination: String,
 

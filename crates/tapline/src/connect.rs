@@ -76,7 +76,7 @@ pub(crate) fn connect(args: ConnectArgs) -> Result<(), ConnectError> {
         let _ = io::stdout().write_all(lines.as_bytes());
         return Ok(());
     }
-    let background = args.ssh.background || resolved.fork_after_authentication == Some(true);
+    let background = resolved.fork_after_authentication == Some(true);
     if background && !background::is_inside() {
         return match background::start().map_err(ConnectError::Background)? {
             None => Ok(()),
@@ -103,6 +103,9 @@ fn resolve(files: &SshFiles, args: &ConnectArgs) -> Result<HostOptions, UsageErr
     query.user = args.ssh.user.clone().or(query.user);
     query.port = args.ssh.port.or(query.port);
     let mut resolved = files.resolve(&args.ssh.options, &query)?;
+    if args.ssh.background {
+        resolved.fork_after_authentication = Some(true);
+    }
     resolved.server_alive_interval.get_or_insert(client_options::ALIVE_INTERVAL);
     resolved.connect_timeout.get_or_insert(client_options::CONNECT_TIMEOUT);
     resolved.required_rsa_size.get_or_insert_with(client_options::least_rsa_size);

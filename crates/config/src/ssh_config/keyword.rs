@@ -245,7 +245,8 @@ const TABLE: &[(&str, Keyword)] = &[
             "keys of security tokens are used through an agent alone",
         ),
     ),
-    ("GSSAPIAuthentication", warned(Syntax::Flag, NO, "log-in by Kerberos is not tried")),
+    // Distributions set it for everybody: a warning at each start would be one that nobody reads.
+    ("GSSAPIAuthentication", passed(Syntax::Flag, NO)),
     ("GSSAPIDelegateCredentials", passed(Syntax::Flag, NO)),
     ("GSSAPIKeyExchange", warned(Syntax::Flag, NO, "the key exchange is never Kerberos's")),
     ("GSSAPIKexAlgorithms", passed(Syntax::Word, NEVER)),

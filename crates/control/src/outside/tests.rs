@@ -178,16 +178,20 @@ fn n6_a_route_that_no_other_can_beat_is_left_out_and_said() {
 }
 
 #[test]
-fn n6_an_interface_that_leads_to_the_server_joins_no_bridge() {
-    let bridge = Bridge { interfaces: [name("eth0"), name("eth2")].into(), ..Bridge::default() };
-    let tap = Interface { bridge: Some(name("br-lab")), ..Interface::default() };
-    let mut desired = tunnel(tap);
-    desired.bridges.insert(name("br-lab"), bridge);
-    let kept = keep(&mut desired, &host(), SERVER);
-    assert_eq!(desired.bridges[&name("br-lab")].interfaces, [name("eth2")].into());
-    let said: Vec<String> = kept.obstacles.iter().map(ToString::to_string).collect();
-    assert!(said[0].starts_with("eth0 is left out of bridge br-lab"), "{said:?}");
-    assert_eq!(kept.routes, []);
+fn n6_an_interface_that_leads_to_the_server_joins_no_bridge_and_stays_in_none() {
+    let mut joined = host();
+    joined.links.get_mut(&name("eth0")).unwrap().controller = Some(name("br-lab"));
+    for observed in [host(), joined] {
+        let bridge = Bridge { interfaces: [name("eth0"), name("eth2")].into(), ..Bridge::default() };
+        let tap = Interface { bridge: Some(name("br-lab")), ..Interface::default() };
+        let mut desired = tunnel(tap);
+        desired.bridges.insert(name("br-lab"), bridge);
+        let kept = keep(&mut desired, &observed, SERVER);
+        assert_eq!(desired.bridges[&name("br-lab")].interfaces, [name("eth2")].into());
+        let said: Vec<String> = kept.obstacles.iter().map(ToString::to_string).collect();
+        assert!(said[0].starts_with("eth0 is left out of bridge br-lab"), "{said:?}");
+        assert_eq!(kept.routes, []);
+    }
 }
 
 #[test]

@@ -210,8 +210,9 @@ impl Links {
             change.ready.iter().map(|(spec, devices)| (devices.interface.clone(), spec.interface.clone()));
         desired.interfaces.extend(ready);
         for (spec, devices) in &change.ready {
-            // A link without routes covers nothing but its own network; then its first attempt is early enough.
-            if !spec.interface.routes.is_empty() {
+            // Before a route covers the way to the server, or a bridge takes the interface that leads there. A link with
+            // neither covers nothing but its own network; then its first attempt is early enough.
+            if !spec.interface.routes.is_empty() || spec.interface.bridge.is_some() {
                 let servers = outside::servers(&spec.options).await;
                 self.network.keep_outside(devices.interface.clone(), servers).await;
             }

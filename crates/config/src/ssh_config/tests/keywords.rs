@@ -70,7 +70,6 @@ fn s2_what_was_asked_for_and_does_not_happen_is_a_warning() {
         "Compression yes",
         "UpdateHostKeys yes",
         "HostbasedAuthentication yes",
-        "GSSAPIAuthentication yes",
         "PKCS11Provider /lib/x.so",
         "NoHostAuthenticationForLocalhost yes",
         "ClearAllForwardings yes",
@@ -94,9 +93,14 @@ fn s2_what_was_asked_for_and_does_not_happen_is_a_warning() {
 
 #[test]
 fn s2_what_concerns_no_tunnel_is_named_but_for_the_systems_file() {
-    for line in
-        ["LogLevel DEBUG3", "ForwardAgent yes", "SendEnv LANG", "RequestTTY force", "ControlMaster auto"]
-    {
+    for line in [
+        "LogLevel DEBUG3",
+        "ForwardAgent yes",
+        "SendEnv LANG",
+        "RequestTTY force",
+        "ControlMaster auto",
+        "GSSAPIAuthentication yes",
+    ] {
         let with =
             |scope| resolve_with(&Fake::default(), &[], &[(line, scope)], &to("berlin")).unwrap().warnings;
         assert!(matches!(with(Scope::User).as_slice(), [Warning::PassedOver { .. }]), "{line}");
