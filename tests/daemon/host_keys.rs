@@ -1,7 +1,6 @@
 //! Who is let in, and which server is believed.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use tapline_tests::are_met;
 
@@ -135,10 +134,8 @@ fn t5_known_hosts_that_cannot_be_read_or_written_refuse() {
     ] {
         let sites = Sites::new();
         let server = sites.server();
-        // Anybody may write there, so that it is no place to keep keys in.
-        let state = sites.leipzig.path("state-connect");
-        fs::create_dir(&state).unwrap();
-        fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+        // No place to keep keys in either.
+        fs::create_dir_all(sites.leipzig.path("state-connect/known_hosts")).unwrap();
         let known_hosts = format!("UserKnownHostsFile={known_hosts}");
         let options = ["StrictHostKeyChecking=accept-new", &known_hosts];
         let line = fails(&sites.leipzig, 255, &mut sites.connect("id", &options, "root@192.0.2.1"));

@@ -125,7 +125,7 @@ fn s2_options_that_fit_nothing_here_or_there_end_the_attempt() {
         ("PubkeyAcceptedAlgorithms=rsa-sha2-512", "PubkeyAcceptedAlgorithms"),
         ("PreferredAuthentications=password", "permission denied"),
         ("CheckHostIP=yes", "CheckHostIP"),
-        ("BindInterface=lo", "cannot connect"),
+        ("BindInterface=lo -o ConnectTimeout=2", "no answer from 192.0.2.1"),
         ("BindInterface=nothing0", "BindInterface nothing0"),
         ("KnownHostsCommand=/bin/false", "KnownHostsCommand"),
         ("RevokedHostKeys=/nonexistent", "/nonexistent"),
