@@ -127,7 +127,7 @@ fn t5_known_hosts_that_cannot_be_read_or_written_refuse() {
         return;
     }
     for (known_hosts, words) in [
-        ("/proc/nowhere/known_hosts", &["cannot be kept", "/proc/nowhere/known_hosts"]),
+        ("/proc/nowhere/known_hosts", &["cannot read the known hosts file", "state-connect/known_hosts"]),
         ("/proc/self/mem", &["cannot read the known hosts file", "/proc/self/mem"]),
         ("/", &["cannot read the known hosts file", "is a directory"]),
         ("/dev/zero", &["cannot read the known hosts file", "/dev/zero"]),
