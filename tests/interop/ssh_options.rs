@@ -204,3 +204,41 @@ fn u12_a_command_on_the_far_side_comes_later() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("`ip`: a command on the far side is not built yet"), "{said}");
 }
+
+#[test]
+fn s15_a_log_in_that_fails_is_told_as_ssh_tells_it() {
+    if !are_met(&["sshd"]) {
+        return;
+    }
+    let keys = Keys::new(&["host", "id", "stranger"]);
+    let (client, server) = two_hosts();
+    let banner = server.write("banner", "who goes there\n");
+    let options = format!("PermitTunnel yes\nBanner {}\nPasswordAuthentication no", banner.display());
+    let _sshd = sshd(&server, &keys, &keys.public("id"), &options);
+    let stranger = keys.path("stranger");
+    let offered = format!("offering {} ED25519 SHA256:", stranger.display());
+    let told = |arguments: &str| {
+        let mut link = connect(&client, &stranger, &format!("{arguments} --once root@192.0.2.1"));
+        assert!(!link.ended().success());
+        link.log()
+    };
+    let log = told("-v");
+    for words in [
+        "connected to 192.0.2.1 port 22",
+        "UserKnownHostsFile",
+        "host key of 192.0.2.1: ED25519 SHA256:",
+        "the server's version is SSH-2.0-OpenSSH_",
+        "agreed: key exchange ",
+        "cipher ",
+        "the server's banner: who goes there",
+        &offered,
+        "the server goes on with: publickey",
+        "permission denied for root",
+    ] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    assert!(!told("").contains("offering"));
+    let all = told("-vv");
+    assert!(all.lines().count() < 300, "{} lines", all.lines().count());
+    assert!(all.contains(&offered) && !all.contains("netlink"), "{all}");
+}
