@@ -15,6 +15,7 @@ mod checksums;
 mod ciphers;
 mod endurance;
 mod link;
+mod mtu;
 mod refused;
 mod ssh_options;
 mod traffic;
