@@ -17,6 +17,7 @@ mod endurance;
 mod link;
 mod mtu;
 mod refused;
+mod reopened;
 mod ssh_options;
 mod traffic;
 mod units;
