@@ -111,7 +111,7 @@ section! {
     /// One link that this host opens and keeps up. What is left out is looked up in `ssh_config`.
     pub struct Link {
         required {
-            /// Where to: [user@]host, or a `Host` of ssh_config.
+            /// Where to: `[user@]host`, or a `Host` of ssh_config.
             "host" => host: HostTarget,
         }
         /// The name to log in with, unless it stands before the host.
@@ -132,7 +132,7 @@ section! {
         "user-known-hosts-file" => user_known_hosts_file: OneOrMany<PathPattern> = OneOrMany::none(),
         /// What to do with a host key that is not known.
         "strict-host-key-checking" => strict_host_key_checking: Option<StrictHostKeyChecking> = None,
-        /// Hosts to go through: [user@]host[:port], several with commas or as a list; none goes straight.
+        /// Hosts to go through: `[user@]host[:port]`, several with commas or as a list; none goes straight.
         "proxy-jump" => proxy_jump: Option<ProxyJump> = None,
         /// Host keys that are refused whatever else says of them: key lines or a KRL, as RevokedHostKeys.
         "revoked-host-keys" => revoked_host_keys: OneOrMany<PathPattern> = OneOrMany::none(),

@@ -10,7 +10,7 @@
 //! - `Host` and `Match` open blocks; lines before the first block always apply;
 //! - `Match final` asks for a second pass, in which `Host` and `Match host` see the resolved `HostName`;
 //! - a line is checked also where its block does not apply, and a line that ssh refuses is refused;
-//! - every keyword of the manual is in one table, [`keyword`], which says what becomes of it.
+//! - every keyword of the manual is in one table, `keyword`, which says what becomes of it.
 //!
 //! Where this differs, on purpose: the `Match` criteria that would run a program or look at the network (`exec`,
 //! `localnetwork`) are errors, though only where they decide; a name that `CanonicalizeHostname` would look up in DNS is
